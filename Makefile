@@ -1,0 +1,104 @@
+# `make demo` and `make test` are enough on a fresh machine with Python 3.11 or later.
+# Stamps in .venv/ record what is installed, so a second run does nothing.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+WORKERS ?= 2
+ARGS ?=
+
+venv := .venv
+bin := $(venv)/bin
+py := $(bin)/python
+uv := $(shell command -v uv 2>/dev/null)
+code := $(wildcard src tests benchmarks)
+pins := requirements/build.txt requirements/runtime.txt
+
+ifdef uv
+install := $(uv) pip install --quiet --python $(py)
+else
+install := $(py) -m pip install --quiet --no-input --disable-pip-version-check
+endif
+
+.PHONY: help
+help: ## Show these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: setup
+setup: $(venv)/.package ## Make .venv with the pinned dependencies and schemahub (PYTHON=python3.12 to choose)
+	@:
+
+.PHONY: demo
+demo: setup ## Ingest from a built-in exchange, prove it, query it (ARGS="--lake DIR")
+	@$(bin)/schemahub demo $(ARGS)
+
+.PHONY: test
+test: $(venv)/.dev ## Run the tests but for the heavy ones (WORKERS=2, ARGS="-k span")
+	@$(py) -m pytest -n $(WORKERS) -q -m "not heavy" $(ARGS)
+
+.PHONY: heavy
+heavy: $(venv)/.dev ## Run the heavy tests: crashes, load, figures, one at a time
+	@$(py) -m pytest -q -m heavy $(ARGS)
+
+.PHONY: check
+check: $(venv)/.dev ## Lint, formatting, types, floors
+	@$(bin)/ruff check $(code)
+	@$(bin)/ruff format --check $(code)
+	@$(bin)/mypy $(code)
+	@$(bin)/lint-imports --no-logo
+
+.PHONY: format
+format: $(venv)/.dev ## Format, and fix what ruff can fix
+	@$(bin)/ruff check --fix-only $(code)
+	@$(bin)/ruff format $(code)
+
+.PHONY: bench
+bench: $(venv)/.dev ## Measure (ARGS goes to benchmarks)
+	@$(py) -m benchmarks $(ARGS)
+
+.PHONY: lock
+lock: ## Pin the dependencies anew, with hashes (needs uv; ARGS=--upgrade for newer versions)
+ifndef uv
+	@echo "make lock needs uv, which is not on PATH: pip install uv" >&2; exit 1
+endif
+	@export UV_CUSTOM_COMPILE_COMMAND="make lock"; \
+	pin="$(uv) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links $(ARGS)"; \
+	$$pin pyproject.toml --extra pandas --extra polars --group dev -o requirements/dev.txt && \
+	$$pin pyproject.toml -c requirements/dev.txt -o requirements/runtime.txt && \
+	$$pin --group build -c requirements/dev.txt -o requirements/build.txt
+
+.PHONY: clean
+clean: ## Remove .venv, caches and built files
+	@rm -rf $(venv) build dist htmlcov .coverage .coverage.* .hypothesis \
+		.import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+
+$(venv)/.python:
+	@version="$$("$(PYTHON)" -c 'import sys; print("%d.%d %d" % (sys.version_info[:2] + (sys.version_info >= (3, 11),)))' 2>/dev/null)" \
+		|| { echo "SchemaHub needs Python 3.11 or later, and $(PYTHON) does not run: install it, or name another with make PYTHON=python3.12" >&2; exit 1; }; \
+	[[ $$version == *" 1" ]] \
+		|| { echo "SchemaHub needs Python 3.11 or later, and $(PYTHON) is $${version% *}: name a newer one with make PYTHON=python3.12" >&2; exit 1; }
+ifdef uv
+	@$(uv) venv --quiet --clear --python "$$("$(PYTHON)" -c 'import sys; print(sys.executable)')" $(venv)
+else
+	@"$(PYTHON)" -m venv --clear $(venv) \
+		|| { echo "$(PYTHON) cannot make a virtual environment: install its venv package (Debian: python3-venv), or uv" >&2; exit 1; }
+endif
+	@touch $@
+
+# Without uv, in a .venv that uv made: give it the pip that uv left out.
+$(venv)/.runtime: $(pins) | $(venv)/.python
+	@echo "installing pinned dependencies into $(venv) with $(if $(uv),uv,pip)" >&2
+	@$(if $(uv),:,$(py) -m pip --version >/dev/null 2>&1 || $(py) -m ensurepip >/dev/null)
+	@$(install) --require-hashes $(pins:%=-r %)
+	@touch $@
+
+$(venv)/.package: pyproject.toml $(venv)/.runtime
+	@$(install) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(venv)/.dev: requirements/dev.txt $(venv)/.package
+	@echo "installing pinned test tools into $(venv) with $(if $(uv),uv,pip)" >&2
+	@$(install) --require-hashes -r $<
+	@touch $@

@@ -1,0 +1,24 @@
+"""SQL over the lake's files: the one place where DuckDB runs."""
+
+from __future__ import annotations
+
+from pyarrow import RecordBatch, Table
+
+from schemahub.adapters.duck.engine import Duck
+from schemahub.adapters.duck.frames import Relation, floats, join, relation
+from schemahub.adapters.duck.result import Preview, Result
+from schemahub.adapters.duck.views import FileSlice, MarketRow
+
+__all__ = [
+    "Duck",
+    "FileSlice",
+    "MarketRow",
+    "Preview",
+    "RecordBatch",
+    "Relation",
+    "Result",
+    "Table",
+    "floats",
+    "join",
+    "relation",
+]

@@ -1,0 +1,312 @@
+"""Raw lines to typed rows: the wire contract applied to whole columns.
+
+`core.wire.Reader` is the authority on every row. Columns are checked in bulk by rules that
+are no wider than its own; an answer in which anything at all is odd is read by it instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from schemahub.adapters.parquet.schema import (
+    ARROW_SCHEMA,
+    DECIMAL,
+    POSITION,
+    TIME,
+    ArrowRows,
+    increasing,
+)
+from schemahub.core import page
+from schemahub.core.errors import ObjectCorrupt
+from schemahub.core.layout import Market
+from schemahub.core.page import Answer
+from schemahub.core.span import Span
+from schemahub.core.spec import ExchangeSpec, Fields
+from schemahub.core.trade import Rejected, Trade
+from schemahub.core.wire import EARLIEST, MAX_AHEAD, Reader, RowRefused
+from schemahub.ports import Mapped, RawObject
+
+# No wider than core.wire: what these refuse is read again, row by row.
+_DECIMAL = r"^[0-9]{1,26}(\.[0-9]{1,12})?$"
+_ISO = (
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+    r"(\.[0-9]{1,6})?Z$"
+)
+_CONTENT = ("side", "price", "quantity", "trade_ts")
+
+
+@lru_cache(maxsize=64)
+def _reader(fields: Fields) -> Reader:
+    return Reader(fields)
+
+
+class ArrowMapper:
+    """Implements ports.Mapper."""
+
+    def map(
+        self, sources: Sequence[RawObject], keep: Span, market: Market, spec: ExchangeSpec
+    ) -> Mapped:
+        reader = _reader(spec.trades.fields)
+        tables: list[pa.Table] = []
+        rejected: list[Rejected] = []
+        for source in sources:
+            span = source.span.clip(keep)
+            if span is None:
+                continue
+            table, refused = _object(source, reader, market, spec)
+            tables.append(ArrowRows(_sorted(table)).within(span).table)
+            rejected += [row for row in refused if row.position in span]
+        table = pa.concat_tables(tables) if tables else ARROW_SCHEMA.empty_table()
+        if not increasing(table[POSITION]):
+            table, conflicts = _unique(table.sort_by(POSITION))
+            rejected += _told(conflicts, sources, reader, keep)
+        return Mapped(ArrowRows(table), tuple(rejected))
+
+
+def _object(
+    source: RawObject, reader: Reader, market: Market, spec: ExchangeSpec
+) -> tuple[pa.Table, list[Rejected]]:
+    bulk = _Bulk(reader)
+    odd: list[Answer] = []
+    path = page.path(market, spec)
+    for answer in _answers(source):
+        if not urlsplit(answer.url).path.endswith(path):
+            raise ObjectCorrupt(source.key, f"it holds an answer about {answer.url}")
+        if not bulk.add(answer):
+            odd.append(answer)
+    table, refused = bulk.table(market)
+    trades: list[tuple[Trade, int]] = []
+    rejected: list[Rejected] = []
+    for answer in odd + refused:
+        for verdict in _verdicts(answer, reader, source.key):
+            if isinstance(verdict, Rejected):
+                rejected.append(verdict)
+            else:
+                trades.append((verdict, _micros(answer)))
+    return pa.concat_tables([table, _typed(trades, market)]), rejected
+
+
+def _answers(source: RawObject) -> Iterator[Answer]:
+    for number, line in enumerate(source.lines.splitlines(), 1):
+        try:
+            yield page.decode(line)
+        except ValueError as error:
+            raise ObjectCorrupt(source.key, f"line {number}: {error}") from None
+
+
+def _micros(answer: Answer) -> int:
+    return round(answer.at.timestamp() * 1_000_000)
+
+
+@dataclass
+class _Bulk:
+    """The wire's own values of many answers, column by column."""
+
+    reader: Reader
+    answers: list[Answer] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    columns: dict[str, list[Any]] = field(
+        default_factory=lambda: {POSITION: [], **{name: [] for name in _CONTENT}}
+    )
+
+    def add(self, answer: Answer) -> bool:
+        """False if a row of the answer is not even of the right shape."""
+        rows = self.reader.typed(answer.body)
+        if rows is None:
+            return False
+        if len(rows) > 1 and rows[0].trade_id > rows[-1].trade_id:
+            rows = rows[::-1]  # newest first on the wire; the axis ascends
+        self.answers.append(answer)
+        self.sizes.append(len(rows))
+        columns = self.columns
+        columns[POSITION] += [row.trade_id for row in rows]
+        columns["side"] += [row.side for row in rows]
+        columns["price"] += [row.price for row in rows]
+        columns["quantity"] += [row.quantity for row in rows]
+        columns["trade_ts"] += [row.trade_ts for row in rows]
+        return True
+
+    def table(self, market: Market) -> tuple[pa.Table, list[Answer]]:
+        """The rows of the answers that are good throughout, and the other answers."""
+        table, good = self._convert(market)
+        if pc.all(good).as_py() is not False:
+            return table, []
+        again = _Bulk(self.reader)
+        refused: list[Answer] = []
+        start = 0
+        for answer, size in zip(self.answers, self.sizes, strict=True):
+            if pc.all(good.slice(start, size)).as_py() is False:
+                refused.append(answer)
+            else:
+                again.add(answer)
+            start += size
+        return again.table(market)[0], refused
+
+    def _convert(self, market: Market) -> tuple[pa.Table, pa.Array]:
+        """Typed rows, and which of them the bulk rules accept; the others' values are void."""
+        words = pa.array(list(self.reader.sides), pa.string())
+        takers = pa.array(list(self.reader.sides.values()), pa.string())
+        word = pc.index_in(pa.array(self.columns["side"], pa.string()), value_set=words)
+        ids, good = _ids(self.columns[POSITION])
+        good = pc.and_(good, pc.is_valid(word))
+        numbers = []
+        for name in ("price", "quantity"):
+            text = pa.array(self.columns[name], pa.string())
+            plain = pc.match_substring_regex(text, _DECIMAL)
+            number = pc.cast(_or(plain, text, "0"), DECIMAL)
+            good = pc.and_(good, pc.greater(number, pa.scalar(0, DECIMAL)))
+            numbers.append(number)
+        moments = _moments(self.columns["trade_ts"])
+        ahead = [answer.latest + MAX_AHEAD for answer in self.answers]
+        good = pc.and_(good, pc.greater_equal(moments, EARLIEST))
+        good = pc.and_(good, pc.less_equal(moments, _repeat(ahead, self.sizes)))
+        at = _repeat([_micros(answer) for answer in self.answers], self.sizes)
+        side = takers.take(word)
+        return _table(market, ids, side, *numbers, moments.cast(TIME), at.cast(TIME)), good
+
+
+def _or(good: pa.Array, values: pa.Array, other: str) -> pa.Array:
+    return values if pc.all(good).as_py() is not False else pc.if_else(good, values, other)
+
+
+def _ids(values: list[int]) -> tuple[pa.Array, pa.Array]:
+    try:
+        ids = pa.array(values, pa.int64())
+    except (OverflowError, pa.ArrowInvalid):
+        ids = pa.array([value if 0 <= value < 2**63 else -1 for value in values], pa.int64())
+    return ids, pc.greater_equal(ids, 0)
+
+
+def _moments(texts: list[str]) -> pa.Array:
+    """Microseconds since 1970; 0 where the text is not a plain time."""
+    text = pa.array(texts, pa.string())
+    plain = pc.match_substring_regex(text, _ISO)
+    try:
+        return pc.cast(_or(plain, text, "1970-01-01T00:00:00Z"), TIME).cast(pa.int64())
+    except pa.ArrowInvalid:  # a day that does not exist: find out which
+        return pa.array([0] if len(texts) == 1 else [_moment(one) for one in texts], pa.int64())
+
+
+def _moment(text: str) -> int:
+    return int(_moments([text])[0].as_py())
+
+
+def _repeat(values: list[int], sizes: list[int]) -> pa.Array:
+    repeated: list[int] = []
+    for value, size in zip(values, sizes, strict=True):
+        repeated += [value] * size
+    return pa.array(repeated, pa.int64())
+
+
+def _table(
+    market: Market, ids: pa.Array, side: pa.Array, price: pa.Array, quantity: pa.Array,
+    trade_ts: pa.Array, ingest_ts: pa.Array,
+) -> pa.Table:  # fmt: skip
+    count = len(ids)
+    columns = [
+        pa.repeat(pa.scalar(market.exchange, pa.string()), count),
+        pa.repeat(pa.scalar(market.symbol, pa.string()), count),
+        ids,
+        pa.nulls(count, pa.string()),
+        side,
+        price,
+        quantity,
+        trade_ts,
+        ingest_ts,
+    ]
+    return pa.Table.from_arrays(columns, schema=ARROW_SCHEMA)
+
+
+def _typed(trades: list[tuple[Trade, int]], market: Market) -> pa.Table:
+    return _table(
+        market,
+        pa.array([trade.trade_id for trade, _ in trades], pa.int64()),
+        pa.array([trade.side for trade, _ in trades], pa.string()),
+        pa.array([trade.price for trade, _ in trades], DECIMAL),
+        pa.array([trade.quantity for trade, _ in trades], DECIMAL),
+        pa.array([trade.trade_ts for trade, _ in trades], pa.int64()).cast(TIME),
+        pa.array([at for _, at in trades], pa.int64()).cast(TIME),
+    )
+
+
+def _verdicts(answer: Answer, reader: Reader, key: str) -> Iterator[Trade | Rejected]:
+    """Every row of an answer, one by one, by the authority."""
+    try:
+        raws = reader.split(answer.body)
+    except ValueError as error:
+        raise ObjectCorrupt(key, f"an answer in it is not a list: {error}") from None
+    found: list[Trade | RowRefused] = []
+    now = answer.latest
+    for raw in raws:
+        try:
+            found.append(reader.trade(raw, now))
+        except RowRefused as refused:
+            found.append(refused)
+    # A row without a readable id belongs where the row before it does.
+    anchor = next((row.position for row in found if row.position is not None), 0)
+    at = answer.at.isoformat(timespec="microseconds")
+    for raw, row in zip(raws, found, strict=True):
+        anchor = anchor if row.position is None else row.position
+        if isinstance(row, Trade):
+            yield row
+        else:
+            text = raw.decode("utf-8", "backslashreplace")
+            yield Rejected(anchor, row.reason, text, key, answer.url, at)
+
+
+def _sorted(table: pa.Table) -> pa.Table:
+    if increasing(table[POSITION]):
+        return table
+    return table.sort_by(POSITION)
+
+
+def _unique(table: pa.Table) -> tuple[pa.Table, list[int]]:
+    """`table` (sorted, first told first) with one row a position, and the positions whose
+    rows are not the same.
+    """
+    count = table.num_rows
+    ids = table[POSITION]
+    same_id = pc.equal(ids.slice(1), ids.slice(0, count - 1)).combine_chunks()
+    repeats = pc.indices_nonzero(same_id).to_pylist()
+    conflicts: set[int] = set()
+    columns = [table[name] for name in _CONTENT]
+    first = previous = -2
+    for index in repeats:
+        if index != previous + 1:  # a run of equal ids begins: its first row was told first
+            first = index
+        previous = index
+        if any(column[first] != column[index + 1] for column in columns):
+            conflicts.add(ids[index].as_py())
+    drop = pa.array([index + 1 for index in repeats], pa.int64())
+    keep = pc.invert(pc.is_in(pa.array(range(count), pa.int64()), value_set=drop))
+    return table.filter(keep), sorted(conflicts)
+
+
+def _told(
+    conflicts: Iterable[int], sources: Sequence[RawObject], reader: Reader, keep: Span
+) -> list[Rejected]:
+    """Every telling of the rows that contradict each other."""
+    wanted = set(conflicts)
+    if not wanted:
+        return []
+    told: list[Rejected] = []
+    for source in sources:
+        for answer in _answers(source):
+            at = answer.at.isoformat(timespec="microseconds")
+            for raw in reader.split(answer.body):
+                try:
+                    position = reader.trade(raw, answer.latest).position
+                except RowRefused:
+                    continue
+                if position in wanted and position in source.span and position in keep:
+                    reason = "conflict: the same id was told with different content"
+                    text = raw.decode("utf-8", "backslashreplace")
+                    told.append(Rejected(position, reason, text, source.key, answer.url, at))
+    return told

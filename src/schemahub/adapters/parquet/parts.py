@@ -1,0 +1,228 @@
+"""Parts as Parquet files: exact, sorted, checked, and saying what they hold.
+
+Settings keep the files readable by Athena and Snowflake; sizes are in BENCHMARKS.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from schemahub.adapters.parquet.schema import ARROW_SCHEMA, POSITION, ArrowRows, increasing
+from schemahub.core.errors import ObjectCorrupt
+from schemahub.core.layout import Market
+from schemahub.core.span import Coverage, Span
+from schemahub.core.trade import OUTSIDE_DIGEST, SCHEMA_VERSION
+from schemahub.ports import Part, PartFacts, Rows
+
+ROW_GROUP = 1 << 20
+BATCH = 1 << 17
+_DICTIONARY = ["exchange", "symbol", "side", "price", "quantity"]
+_DELTA = {name: "DELTA_BINARY_PACKED" for name in ("trade_id", "trade_ts", "ingest_ts")}
+_PREFIX = "schemahub."
+_WORDS = frozenset({"exchange", "symbol", "trade_ref"})
+_SIDES = pa.array(["buy", "sell"], pa.string())
+
+
+class ParquetTable:
+    """Implements ports.Table."""
+
+    def encode(
+        self,
+        batches: Iterable[Rows],
+        market: Market,
+        span: Span,
+        shape: str,
+        rejected: Callable[[], int],
+    ) -> Part:
+        sink = pa.BufferOutputStream()
+        digest = _Digest()
+        count, last = 0, span.start - 1
+        with _writer(sink) as writer:
+            for group in _groups(batches):
+                ids = group[POSITION]
+                first, final = ids[0].as_py(), ids[-1].as_py()
+                if first <= last or final >= span.stop or not increasing(ids):
+                    msg = f"rows of {market} {span} do not increase: {last}, {first}..{final}"
+                    raise ValueError(msg)
+                last = final
+                count += group.num_rows
+                digest.add(group)
+                writer.write_table(group, row_group_size=ROW_GROUP)
+            facts = PartFacts(
+                market.exchange, market.symbol, span, count, rejected(), digest.hex(), shape
+            )
+            writer.add_key_value_metadata(_metadata(facts))
+        return Part(sink.getvalue().to_pybytes(), facts)
+
+    def decode(self, data: bytes, key: str) -> Iterator[Rows]:
+        try:
+            file = _open(data)
+            for batch in file.iter_batches(batch_size=BATCH, use_threads=False):
+                yield ArrowRows(pa.Table.from_batches([batch]).cast(ARROW_SCHEMA))
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise ObjectCorrupt(key, f"not a readable part: {error}") from error
+
+    def facts(self, data: bytes, key: str) -> PartFacts:
+        try:
+            found = _open(data).metadata.metadata or {}
+            said = {
+                name.decode().removeprefix(_PREFIX): value.decode()
+                for name, value in found.items()
+                if name.startswith(_PREFIX.encode())
+            }
+            return PartFacts(
+                said["exchange"],
+                said["symbol"],
+                Span(int(said["start"]), int(said["stop"])),
+                int(said["rows"]),
+                int(said["rejected"]),
+                said["digest"],
+                said["shape"],
+            )
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise ObjectCorrupt(key, f"not a readable part: {error}") from error
+        except KeyError as error:
+            raise ObjectCorrupt(key, f"its metadata lacks {error}") from error
+
+    def digest(self, batches: Iterable[Rows]) -> str:
+        digest = _Digest()
+        for rows in batches:
+            digest.add(_table(rows))
+        return digest.hex()
+
+    def differing(self, left: Rows, right: Rows) -> Coverage:
+        mine, theirs = _content(_table(left)), _content(_table(right))
+        if mine.equals(theirs):
+            return Coverage()
+        here, there = _by_position(mine), _by_position(theirs)
+        return Coverage.of_ids(
+            position
+            for position in here.keys() | there.keys()
+            if here.get(position) != there.get(position)
+        )
+
+
+def _writer(sink: pa.BufferOutputStream) -> pq.ParquetWriter:
+    return pq.ParquetWriter(
+        sink,
+        ARROW_SCHEMA,
+        compression="zstd",
+        compression_level=3,
+        use_dictionary=_DICTIONARY,
+        column_encoding=_DELTA,
+        write_page_index=True,
+        write_page_checksum=True,
+        version="2.6",
+        store_schema=False,
+    )
+
+
+def _open(data: bytes) -> pq.ParquetFile:
+    return pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
+
+
+def _table(rows: Rows) -> pa.Table:
+    if not isinstance(rows, ArrowRows):
+        msg = f"rows of another adapter: {type(rows).__name__}"
+        raise TypeError(msg)
+    return rows.table
+
+
+def _groups(batches: Iterable[Rows]) -> Iterator[pa.Table]:
+    """`batches` in tables of ROW_GROUP rows, the last of fewer; never an empty one."""
+    waiting: list[pa.Table] = []
+    count = 0
+    for rows in batches:
+        table = _table(rows)
+        waiting.append(table)
+        count += table.num_rows
+        while count >= ROW_GROUP:
+            whole = pa.concat_tables(waiting)
+            yield whole.slice(0, ROW_GROUP).combine_chunks()
+            waiting, count = [whole.slice(ROW_GROUP)], count - ROW_GROUP
+    if count:
+        yield pa.concat_tables(waiting).combine_chunks()
+
+
+def _metadata(facts: PartFacts) -> dict[str, str]:
+    said = {
+        "schema_version": SCHEMA_VERSION,
+        "exchange": facts.exchange,
+        "symbol": facts.symbol,
+        "start": facts.span.start,
+        "stop": facts.span.stop,
+        "rows": facts.rows,
+        "rejected": facts.rejected,
+        "digest": facts.digest,
+        "shape": facts.shape,
+    }
+    return {_PREFIX + name: str(value) for name, value in said.items()}
+
+
+class _Digest:
+    """SHA-256 over the columns' values in row order, however the rows are batched.
+
+    One running hash a column, so that no row has to be put together; nulls count as such.
+    """
+
+    def __init__(self) -> None:
+        self._columns = {
+            name: hashlib.sha256() for name in ARROW_SCHEMA.names if name not in OUTSIDE_DIGEST
+        }
+        self._rows = 0
+        self._last: dict[str, object] = {}
+
+    def add(self, table: pa.Table) -> None:
+        for name, running in self._columns.items():
+            row = self._rows
+            for chunk in table[name].chunks:
+                if len(chunk):
+                    self._feed(name, running, chunk, row)
+                row += len(chunk)
+        self._rows += table.num_rows
+
+    def _feed(self, name: str, running: Any, chunk: pa.Array, row: int) -> None:
+        if name in _WORDS:
+            self._feed_words(name, running, chunk, row)
+            return
+        if name == "side":
+            chunk = pc.fill_null(pc.index_in(chunk, value_set=_SIDES), -1)
+        elif chunk.null_count:
+            chunk = pc.fill_null(chunk, -1) if pa.types.is_integer(chunk.type) else chunk
+        running.update(_bytes(chunk))
+
+    def _feed_words(self, name: str, running: Any, chunk: pa.Array, row: int) -> None:
+        """Each change of a word, and in which row; as a rule there is only the first."""
+        constant = len(chunk.unique()) == 1
+        for index, word in enumerate([chunk[0].as_py()] if constant else chunk.to_pylist()):
+            if self._last.get(name, self) != word:
+                self._last[name] = word
+                running.update(f"{row + index}:{word!r}\n".encode())
+
+    def hex(self) -> str:
+        total = hashlib.sha256(struct.pack("<q", self._rows))
+        for name, running in self._columns.items():
+            total.update(name.encode() + running.digest())
+        return total.hexdigest()
+
+
+def _bytes(chunk: pa.Array) -> memoryview:
+    """The values of a fixed-width array, without its offset."""
+    width = chunk.type.bit_width // 8
+    start = chunk.offset * width
+    return memoryview(chunk.buffers()[1])[start : start + len(chunk) * width]
+
+
+def _content(table: pa.Table) -> pa.Table:
+    return table.drop_columns(sorted(OUTSIDE_DIGEST)).combine_chunks()
+
+
+def _by_position(table: pa.Table) -> dict[int, dict[str, Any]]:
+    return {row[POSITION]: row for row in table.to_pylist()}

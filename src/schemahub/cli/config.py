@@ -1,0 +1,45 @@
+"""`schemahub config`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from schemahub.app import configure
+from schemahub.cli.shell import Shell
+from schemahub.cli.shell import command as common
+from schemahub.cli.words import table
+from schemahub.core.settings import unknown_variables
+
+
+@click.group()
+def command() -> None:
+    """Show the settings and where each comes from."""
+
+
+@command.command("show")
+@click.option("--origin", is_flag=True, help="Also where each value is from.")
+@click.option("--json", "as_json", is_flag=True, help="The same as JSON on stdout.")
+@common(base_url=True)
+def show(shell: Shell, /, **options: Any) -> int:  # noqa: ANN401
+    """The settings in force: flag, then environment, then schemahub.toml, then default."""
+    configured = configure(shell.flags)
+    exchanges = sorted(shell.app.specs.by_name)
+    if options["as_json"]:
+        settings = {
+            one.name: {"value": one.value, "origin": one.origin} for one in configured.origins
+        }
+        shell.json({"settings": settings, "exchanges": exchanges})
+        return 0
+    rows = []
+    for one in configured.origins:
+        value = one.value
+        if one.name == "base_urls":
+            value = ", ".join(f"{name}={url}" for name, url in configured.settings.base_urls) or "-"
+        rows.append((one.name, str(value), *([one.origin] if options["origin"] else [])))
+    table(("setting", "value", *(["from"] if options["origin"] else [])), rows)
+    shell.say(f"exchanges: {', '.join(exchanges)}")
+    for name in unknown_variables(configured.environ):
+        shell.say(f"warning: {name} is set, but there is no such setting")
+    return 0

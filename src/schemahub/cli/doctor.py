@@ -1,0 +1,108 @@
+"""`schemahub doctor`."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC
+from pathlib import Path
+from typing import Any
+
+import click
+
+from schemahub.cli.shell import Shell
+from schemahub.cli.shell import command as common
+from schemahub.cli.words import size, table
+from schemahub.core.errors import SchemaHubError
+from schemahub.core.page import Answer, Request
+from schemahub.core.settings import unknown_variables
+from schemahub.pipelines.probe import probe
+
+LOW_DISK = 2_000_000_000
+MAX_SKEW = 30.0
+Verdict = tuple[str, str]
+
+
+@click.command()
+@click.option("--offline", is_flag=True, help="Do not ask the exchange.")
+@click.option("--json", "as_json", is_flag=True, help="The same as JSON on stdout.")
+@common(base_url=True)
+def command(shell: Shell, /, **options: Any) -> int:  # noqa: ANN401
+    """Check the machine, the lake and the exchange; exit 1 if something is wrong.
+
+    Writes a few small objects into an existing lake, to see that a name can be taken only
+    once, and removes them.
+    """
+    found = list(_checks(shell, offline=options["offline"]))
+    if options["as_json"]:
+        shell.json(
+            {"checks": [{"check": n, "status": status, "says": says} for n, status, says in found]}
+        )
+    else:
+        table(("check", "status", "says"), found)
+    return 1 if any(status == "failed" for _, status, _ in found) else 0
+
+
+def _checks(shell: Shell, *, offline: bool) -> Iterator[tuple[str, str, str]]:
+    checks: list[tuple[str, Callable[[Shell], Verdict]]] = [
+        ("python", _python),
+        ("settings", _settings),
+        ("exchange specs", _specs),
+        ("lake", _lake),
+        ("disk", _disk),
+    ]
+    if not offline:
+        checks.append(("exchange", _exchange))
+    for name, check in checks:
+        try:
+            status, says = check(shell)
+        except SchemaHubError as error:
+            status, says = "failed", f"{error}; {error.do}"
+        yield name, status, says
+
+
+def _python(shell: Shell) -> Verdict:
+    del shell
+    return "ok", f"{platform.python_version()} on {sys.platform} {platform.machine()}"
+
+
+def _settings(shell: Shell) -> Verdict:
+    unknown = unknown_variables(shell.environ)
+    if unknown:
+        return "warning", f"there is no such setting: {', '.join(unknown)}"
+    return "ok", "see `schemahub config show --origin`"
+
+
+def _specs(shell: Shell) -> Verdict:
+    return "ok", ", ".join(sorted(shell.app.specs.by_name))
+
+
+def _lake(shell: Shell) -> Verdict:
+    folder = shell.app.settings.lake
+    if not Path(folder).is_dir():
+        return "ok", f"{folder} is not there yet: the first ingest makes it"
+    probe(shell.app.store, shell.app.threads)
+    return "ok", f"{folder} takes a name only once, also in a race; what is stored is seen"
+
+
+def _disk(shell: Shell) -> Verdict:
+    place = Path(shell.app.settings.lake).absolute()
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    return ("ok" if free > LOW_DISK else "warning"), f"{size(free)} free at {place}"
+
+
+def _exchange(shell: Shell) -> Verdict:
+    app = shell.app
+    source = app.source(app.settings.exchange)
+
+    def read(answer: Answer) -> Answer:
+        return answer
+
+    answer = source.http.fetch(Request(source.spec.symbols.path), read)
+    skew = (app.clock.now().astimezone(UTC) - answer.served_at).total_seconds()
+    says = f"{source.spec.title} answers; clocks differ by {abs(skew):.0f} s"
+    return ("ok" if abs(skew) < MAX_SKEW else "warning"), says

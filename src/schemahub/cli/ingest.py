@@ -1,0 +1,202 @@
+"""`schemahub ingest`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import click
+
+from schemahub.cli.progress import Progress
+from schemahub.cli.shell import Shell
+from schemahub.cli.shell import command as common
+from schemahub.cli.words import count, size, span, tell
+from schemahub.core.errors import Interrupted, SchemaHubError, UsageError
+from schemahub.core.layout import Market
+from schemahub.core.times import instant
+from schemahub.pipelines.ingest import Outcome, Plan, Wish
+from schemahub.pipelines.job import Job, exit_code, told
+from schemahub.pipelines.source import Source
+
+# A raw trade in bytes as stored (BENCHMARKS.md): for the plan's estimate only.
+RAW_BYTES_PER_TRADE = 15
+
+
+@click.command()
+@click.argument("markets", nargs=-1, metavar="[MARKET]...")
+@click.option("--exchange", metavar="E", help="Exchange of markets named without one.")
+@click.option("--since", metavar="T", help="From this time: 2024-01-31, an ISO time, 7d, 12h.")
+@click.option("--until", metavar="T", help="To this time, exclusive. [default: now]")
+@click.option("--full", is_flag=True, help="From the first trade that the exchange has.")
+@click.option("--workers", type=int, metavar="N", help="Markets at once. [default: 3]")
+@click.option(
+    "--chunk-concurrency", type=int, metavar="N", help="Requests at once for a market. [default: 5]"
+)
+@click.option("--dry-run", is_flag=True, help="Print the plan; write nothing.")
+@click.option("--json", "as_json", is_flag=True, help="The outcome as JSON on stdout.")
+@common(base_url=True)
+def command(shell: Shell, /, **options: Any) -> int:  # noqa: ANN401
+    """Fetch trades into the immutable raw layer.
+
+    A MARKET is BTC-USD or coinbase:BTC-USD; without one, the seed list (`update-seed`).
+    Goes on from where the lake is; a market seen for the first time starts 45 minutes ago
+    unless --since or --full says otherwise.
+
+    \b
+      schemahub ingest BTC-USD ETH-USD --since 1h
+      schemahub ingest BTC-USD --full --dry-run
+    """
+    wish = make_wish(
+        shell.app.clock.now(), options["since"], options["until"], full=options["full"]
+    )
+    markets = choose(shell, options["markets"])
+    if options["dry_run"]:
+        return _plan(shell, markets, wish, as_json=options["as_json"])
+    job = shell.app.job("ingest", {"markets": [str(market) for market in markets]})
+    try:
+        ingest(shell, job, markets, wish)
+    finally:
+        close(shell, job)
+    if options["as_json"]:
+        shell.json({"run_id": job.run_id, "markets": told(job.outcomes.get("ingest", []))})
+    return job.exit_code
+
+
+def make_wish(now: datetime, since: str | None, until: str | None, *, full: bool) -> Wish:
+    """Raises UsageError for times that cannot be, or that leave nothing between them."""
+    if full and since:
+        raise UsageError(
+            "--full and --since exclude each other",
+            "--full asks for everything, --since for what is newer than a time",
+            "leave one out",
+        )
+    first = None if since is None else instant(since, now)
+    last = None if until is None else instant(until, now)
+    if first is not None and first >= (last or now):
+        raise UsageError(
+            f"--since {since} is not before {'--until ' + until if until else 'now'}",
+            f"they mean {first.isoformat()} and {(last or now).isoformat()}",
+            "exchange them, or leave --until out",
+        )
+    return Wish(first, last, full)
+
+
+def choose(shell: Shell, texts: Sequence[str]) -> list[Market]:
+    """The markets named, or those of the seeds. Raises UsageError if there are none."""
+    if texts:
+        return list(dict.fromkeys(shell.app.market(text) for text in texts))
+    markets = shell.app.seeded()
+    if not markets:
+        raise UsageError(
+            "no market is named, and there is no seed list",
+            f"looked for seeds/*.json in {shell.app.settings.lake}",
+            "name markets, as BTC-USD, or run `schemahub update-seed --filter-regex '.*-USD'`",
+        )
+    return markets
+
+
+def ingest(shell: Shell, job: Job, markets: Sequence[Market], wish: Wish) -> list[Outcome]:
+    """Runs the pipeline, says what happened market by market. Raises Interrupted."""
+    app = shell.app
+    items: list[tuple[Source, Market]] = [(app.source(m.exchange), m) for m in markets]
+    done: list[Outcome] = []
+    started = app.clock.monotonic()
+    with Progress(shell):
+        try:
+            for outcome in app.ingest().run(items, wish, app.settings.workers):
+                job.add("ingest", outcome)
+                done.append(outcome)
+        except Interrupted as stop:
+            job.error = stop
+            raise
+    for outcome in done:
+        _say(shell, outcome)
+    seconds = app.clock.monotonic() - started
+    trades = sum(outcome.trades for outcome in done)
+    answered = app.metrics.count("request.answered")
+    shell.say(
+        f"ingested {count(trades)} trades of {len(done)} market(s) in {span(seconds)} "
+        f"with {count(answered)} requests ({app.metrics.count('request.retried')} retried)"
+    )
+    return done
+
+
+def close(shell: Shell, job: Job) -> None:
+    """Stores the run's record; a record that cannot be stored is said, not raised."""
+    try:
+        key = job.close()
+    except SchemaHubError as error:
+        tell(error)
+    else:
+        shell.detail(f"recorded as {key}")
+
+
+def _say(shell: Shell, outcome: Outcome) -> None:
+    for note in outcome.notes:
+        shell.say(f"{outcome.market}: {note}")
+    if outcome.error is not None:
+        tell(outcome.error)
+    at = "nothing held" if outcome.watermark is None else f"watermark {outcome.watermark}"
+    shell.say(f"{outcome.market}: {outcome.state}, {count(outcome.trades)} trades, {at}")
+    if outcome.missing:
+        spans = ", ".join(str(hole) for hole in outcome.missing.spans[:5])
+        more = len(outcome.missing.spans) - 5
+        shell.say(
+            f"  {count(len(outcome.missing))} ids are missing: {spans}"
+            f"{f' and {more} more spans' if more > 0 else ''}; "
+            "a later run asks again (two runs, a settle time apart, attest an absence)"
+        )
+
+
+def _plan(shell: Shell, markets: Sequence[Market], wish: Wish, *, as_json: bool) -> int:
+    app = shell.app
+    pipeline = app.ingest()
+    plans: list[dict[str, Any]] = []
+    failed: list[Outcome] = []
+    for market in markets:
+        source = app.source(market.exchange)
+        try:
+            plans.append(_planned(source, pipeline.plan(source, market, wish)))
+        except Interrupted:
+            raise
+        except SchemaHubError as error:
+            failed.append(Outcome(market, "failed", error=error))
+            tell(error)
+    if as_json:
+        shell.json({"dry_run": True, "markets": plans})
+    else:
+        for plan in plans:
+            _print_plan(plan)
+    good = [Outcome(market) for market in markets][: len(plans)]
+    return exit_code([*good, *failed])
+
+
+def _planned(source: Source, plan: Plan) -> dict[str, Any]:
+    trades = len(plan.work)
+    requests = -(-trades // source.spec.trades.paging.page)
+    return {
+        "market": str(plan.market),
+        "spans": [[part.start, part.stop] for part in plan.work],
+        "trades": trades,
+        "requests": requests,
+        "seconds_at_limit": round(requests / source.spec.limits.rate, 1),
+        "bytes": trades * RAW_BYTES_PER_TRADE,
+        "cost_usd": 0,
+        "new_origin": plan.origin,
+        "reason": plan.reason,
+        "notes": list(plan.notes),
+    }
+
+
+def _print_plan(plan: dict[str, Any]) -> None:
+    print(f"{plan['market']}: {count(plan['trades'])} trades to fetch", end="")
+    print(f" ({plan['reason']})" if plan["reason"] else "")
+    for start, stop in plan["spans"][:10]:
+        print(f"  ids {start} to {stop - 1}")
+    if len(plan["spans"]) > 10:  # noqa: PLR2004
+        print(f"  and {len(plan['spans']) - 10} more spans")
+    print(
+        f"  about {count(plan['requests'])} requests, {span(plan['seconds_at_limit'])} at the "
+        f"rate limit, {size(plan['bytes'])} of raw, no cost; nothing was written"
+    )

@@ -1,0 +1,146 @@
+"""The outermost edge: which commands there are, how errors are told, exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from schemahub.cli.words import tell
+from schemahub.core.errors import SchemaHubError, UsageError
+
+# Name: (module, one line of help), in the order in which a new user meets them.
+COMMANDS = {
+    "demo": ("demo", "Run the whole job against the built-in exchange"),
+    "ingest": ("ingest", "Fetch trades into the immutable raw layer"),
+    "transform": ("transform", "Make the exact unified table from raw"),
+    "run": ("run", "What a scheduler calls: ingest, then transform"),
+    "query": ("query", "Ask the table in SQL"),
+    "verify": ("verify", "Prove that nothing is missing and nothing is twice"),
+    "repair": ("repair", "Set damage aside and fetch what is missing"),
+    "status": ("status", "How far each market is"),
+    "runs": ("runs", "What each run did"),
+    "files": ("files", "The Parquet files that are live now"),
+    "update-seed": ("seed", "List the exchange's markets as those to ingest"),
+    "doctor": ("doctor", "Check the machine, the lake and the exchange"),
+    "config": ("config", "Show the settings and where each comes from"),
+    "sandbox": ("sandbox", "Run the built-in exchange on loopback"),
+}
+
+EPILOG = """\b
+Exit codes: 0 done, 1 failed, 2 usage, 3 partly, 4 proof failed,
+6 configuration, 130/143 stopped by a signal.
+
+\b
+A first run:
+  schemahub ingest BTC-USD --since 1h
+  schemahub transform
+  schemahub query "select * from trades order by trade_id desc limit 5"
+  schemahub verify
+"""
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"schemahub.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from difflib import get_close_matches  # noqa: PLC0415  (start-up speed)
+
+            near = get_close_matches(args[0], COMMANDS, 1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            ctx.fail(f"No such command {args[0]!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=_Commands,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(package_name="schemahub", prog_name="schemahub")
+def cli() -> None:
+    """Your own, provably complete history of crypto trades, as one exact SQL table."""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs a command and exits with its code; errors are three lines on stderr."""
+    code = run(list(sys.argv[1:] if arguments is None else arguments))
+    _flush()
+    if code >= 128:  # noqa: PLR2004  (stopped by a signal: what still hangs is not waited for)
+        os._exit(code)
+    sys.exit(code)
+
+
+def run(arguments: list[str]) -> int:
+    """Runs a command and returns its exit code."""
+    debug = "--debug" in arguments
+    try:
+        result = cli.main(args=arguments, prog_name="schemahub", standalone_mode=False)
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.Abort:
+        return 130
+    except click.ClickException as error:
+        tell(UsageError(error.format_message(), *_usage(error)))
+        return UsageError.exit_code
+    except SchemaHubError as error:
+        if debug:
+            traceback.print_exc()
+        tell(error)
+        return error.exit_code
+    except BrokenPipeError:
+        # Whoever read our output went away, as `head` does: not an error of ours.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    except Exception as error:  # noqa: BLE001  (the outermost edge)
+        if debug:
+            traceback.print_exc()
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        tell(
+            SchemaHubError(
+                f"a fault in schemahub: {type(error).__name__}: {error}",
+                f"at {Path(where.filename).name}:{where.lineno}; what was stored is safe",
+                "run it again with --debug and report what it prints",
+            )
+        )
+        return SchemaHubError.exit_code
+    return result if isinstance(result, int) else 0
+
+
+def _usage(error: click.ClickException) -> tuple[str, str]:
+    context = getattr(error, "ctx", None)
+    if context is None:
+        return "", "see `schemahub --help`"
+    return f"in `{context.command_path}`", f"see `{context.command_path} --help`"
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            continue

@@ -1,0 +1,196 @@
+"""A result on stdout: table, csv, json, parquet or arrow."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterable, Sequence
+from io import StringIO
+from typing import TYPE_CHECKING, BinaryIO, Literal, TextIO, get_args
+
+from schemahub.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from schemahub.adapters.duck import Result
+
+Format = Literal["table", "csv", "json", "parquet", "arrow"]
+FORMATS: tuple[str, ...] = get_args(Format)
+TABLE_ROWS = 40
+Columns = tuple[tuple[str, str], ...]
+Cells = tuple[str | None, ...]
+_PAPER = 10_000  # columns: wide enough for any line
+
+_NUMBER = re.compile(r"DECIMAL|DOUBLE|FLOAT|U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?\b")
+_ZEROS = re.compile(r"(\.\d*?)0+(?=Z?$)")
+_QUOTED = re.compile(r'[",\r\n]')
+# An exchange's or a query's text must not steer the terminal.
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code != ord("\n")}
+
+
+def render(
+    result: Result, form: Format, out: BinaryIO, notes: TextIO, *, rows: int = TABLE_ROWS
+) -> None:
+    """Write `result` to `out` (stdout's buffer), UTF-8, streaming but for the table.
+
+    Data only goes to `out`; that a table was cut short is told on `notes`. csv and json hold
+    every digit; a table trims the zeros at the end. Raises UsageError, before it writes, for
+    parquet or arrow on a terminal, and for json whose columns share a name; and whatever
+    reading the result raises.
+    """
+    if form in {"parquet", "arrow"} and out.isatty():
+        raise UsageError(
+            f"{form} is binary and stdout is a terminal",
+            "it would only garble the screen",
+            f"redirect it to a file: schemahub query … --output {form} > result.{form}",
+        )
+    match form:
+        case "table":
+            _write_table(result, out, notes, rows)
+        case "csv":
+            _write_csv(result, out)
+        case "json":
+            _write_json(result, out)
+        case "parquet":
+            result.write_parquet(out)
+        case "arrow":
+            result.write_arrow(out)
+    out.flush()
+
+
+# ---------------------------------------------------------------- csv, json
+
+
+def _write_csv(result: Result, out: BinaryIO) -> None:
+    """RFC 4180 quoting, lines end in a line feed. NULL is empty, an empty text is quoted."""
+    out.write(_csv_line([name for name, _ in result.columns]))
+    out.writelines(map(_csv_line, result.rows_text()))
+
+
+def _csv_line(values: Iterable[str | None]) -> bytes:
+    fields = [_csv_field(value) for value in values]
+    # Many readers skip an empty line, and with it the row.
+    return (('""' if fields == [""] else ",".join(fields)) + "\n").encode()
+
+
+def _csv_field(value: str | None) -> str:
+    if value is None:
+        return ""
+    if not value or _QUOTED.search(value):
+        return '"' + value.replace('"', '""') + '"'
+    return value
+
+
+def _write_json(result: Result, out: BinaryIO) -> None:
+    """One document, one row a line; what is written before a fault is not a document."""
+    names = [name for name, _ in result.columns]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UsageError(
+            f"two columns are called {twice[0]}",
+            "a row of JSON holds a name once",
+            "name one with AS, or write --output csv",
+        )
+    columns = [{"name": name, "type": kind} for name, kind in result.columns]
+    out.write(f'{{"schema_version":1,"columns":{_json(columns)},"rows":['.encode())
+    separator = "\n"
+    for row in result.rows_plain():
+        out.write((separator + _json(dict(zip(names, row, strict=True)))).encode())
+        separator = ",\n"
+    out.write(b"\n]}\n")
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+# ---------------------------------------------------------------- table
+
+
+def _write_table(result: Result, out: BinaryIO, notes: TextIO, rows: int) -> None:
+    preview = result.preview(rows)
+    if [name for name, _ in result.columns] == ["explain_key", "explain_value"]:
+        # A plan is a drawing already.
+        out.write("".join(f"{row[1]}\n" for row in preview.rows).encode())
+        return
+    from rich.console import Console
+
+    text = StringIO()
+    console = Console(file=text, width=_PAPER, force_terminal=out.isatty())
+    if console.no_color:
+        console = Console(file=text, width=_PAPER, force_terminal=False)
+    columns, shown, same = result.columns, preview.rows, ""
+    table = _table(columns, shown)
+    # Only a screen has a width; a file or a pager gets the whole line.
+    width = shutil.get_terminal_size((100, 25)).columns if out.isatty() else _PAPER
+    if _natural_width(console, table) > width:
+        columns, shown, same = _without_constants(columns, shown)
+        table = _table(columns, shown, width)
+    console.width = max(1, min(width, _natural_width(console, table)))
+    console.print(table)
+    text.write(same)
+    out.write(text.getvalue().encode())
+    if preview.more:
+        count = f"{preview.more:,}" if preview.exact else f"more than {preview.more:,}"
+        notes.write(f"… and {count} more rows; LIMIT or --output csv gives others or all\n")
+
+
+def _table(columns: Columns, rows: Sequence[Cells], width: int = _PAPER) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
+    cells = [
+        [_cell(value, kind) for value, (_, kind) in zip(row, columns, strict=True)] for row in rows
+    ]
+    longest = [max((len(row[n]) for row in cells), default=0) for n in range(len(columns))]
+    # Where they fit, values keep their line and the names above them are folded.
+    fits = sum(longest) + 2 * len(columns) + 2 <= width
+    for (name, kind), length in zip(columns, longest, strict=True):
+        # Folded, never cut: half a number is a wrong number.
+        table.add_column(
+            Text(_visible(name)),
+            justify="right" if _NUMBER.match(kind) and "[" not in kind else "left",
+            overflow="fold",
+            min_width=length if fits else None,
+        )
+    for row in cells:
+        table.add_row(*map(Text, row))
+    return table
+
+
+def _without_constants(columns: Columns, rows: Sequence[Cells]) -> tuple[Columns, list[Cells], str]:
+    """Columns that say the same in every row are told in one line instead, losing nothing."""
+    constant = {n for n in range(len(columns)) if len(rows) > 1 and len({r[n] for r in rows}) == 1}
+    if not constant or len(constant) == len(columns):
+        return columns, list(rows), ""
+    left = [n for n in range(len(columns)) if n not in constant]
+    same = ", ".join(
+        f"{_visible(columns[n][0])} {_cell(rows[0][n], columns[n][1])}" for n in sorted(constant)
+    )
+    kept = [tuple(row[n] for n in left) for row in rows]
+    return tuple(columns[n] for n in left), kept, f"in every row: {same}\n"
+
+
+def _natural_width(console: Console, table: Table) -> int:
+    from rich.measure import Measurement
+
+    return Measurement.get(console, console.options, table).maximum
+
+
+def _cell(value: str | None, kind: str) -> str:
+    if value is None:
+        return "NULL"
+    if kind.startswith("DECIMAL") and "[" not in kind:
+        return _ZEROS.sub(r"\1", value).removesuffix(".")
+    if kind.startswith("TIMESTAMP") and "[" not in kind:
+        return _ZEROS.sub(r"\1", value).replace("T", " ", 1).replace(".Z", "Z").removesuffix(".")
+    return _visible(value)
+
+
+def _visible(text: str) -> str:
+    return text.translate(_CONTROLS)

@@ -1,0 +1,98 @@
+"""`schemahub repair`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from schemahub.cli.ingest import close
+from schemahub.cli.shell import Shell
+from schemahub.cli.shell import command as common
+from schemahub.cli.transform import transform
+from schemahub.cli.verify import certificates, explicit_exchange, print_certificates
+from schemahub.cli.words import count, tell
+from schemahub.core.errors import Interrupted, ProofFailed
+from schemahub.core.layout import Market
+from schemahub.pipelines.job import Job, told
+from schemahub.pipelines.repair import Damage
+
+
+@click.command()
+@click.argument("markets", nargs=-1, metavar="[MARKET]...")
+@click.option("--exchange", metavar="E", help="Exchange of markets named without one.")
+@click.option("--audit", is_flag=True, help="Also ask again for ids attested absent.")
+@click.option("--dry-run", is_flag=True, help="Print what is damaged or missing; write nothing.")
+@click.option("--json", "as_json", is_flag=True, help="The certificates as JSON on stdout.")
+@common(base_url=True)
+def command(shell: Shell, /, **options: Any) -> int:  # noqa: ANN401
+    """Set damage aside, fetch what is missing, make the table whole, and verify.
+
+    \b
+      schemahub repair
+      schemahub repair BTC-USD --audit
+    """
+    shell.app.require_lake()
+    markets = shell.app.stored_markets(options["markets"], explicit_exchange(shell))
+    pipeline = shell.app.repair()
+    damages = [pipeline.look(market) for market in markets]
+    if options["dry_run"]:
+        return _plan(shell, damages, as_json=options["as_json"])
+    job = shell.app.job("repair", {"markets": [str(market) for market in markets]})
+    try:
+        _heal(shell, job, damages, audit=options["audit"])
+        transform(shell, job)
+    except Interrupted as stop:
+        job.error = stop
+        raise
+    finally:
+        close(shell, job)
+    return _conclude(shell, job, markets, as_json=options["as_json"])
+
+
+def _heal(shell: Shell, job: Job, damages: list[Damage], *, audit: bool) -> None:
+    pipeline = shell.app.repair()
+    for damage in damages:
+        for key in (*damage.report.bad_raw, *damage.report.bad_parts):
+            shell.say(f"{damage.market}: set aside {key}")
+        source = shell.app.source(damage.market.exchange)
+        outcome = pipeline.heal(source, damage, audit=audit)
+        job.add("ingest", outcome)
+        if outcome.error is not None:
+            tell(outcome.error)
+        shell.say(f"{damage.market}: fetched {count(outcome.trades)} trades")
+
+
+def _conclude(shell: Shell, job: Job, markets: list[Market], *, as_json: bool) -> int:
+    found = certificates(shell, markets)
+    if as_json:
+        steps = {step: told(outcomes) for step, outcomes in job.outcomes.items()}
+        shell.json({"markets": [certificate.as_json() for certificate in found], "steps": steps})
+    else:
+        print_certificates(found)
+    if job.exit_code:
+        return job.exit_code
+    return 0 if all(certificate.passes for certificate in found) else ProofFailed.exit_code
+
+
+def _plan(shell: Shell, damages: list[Damage], *, as_json: bool) -> int:
+    if as_json:
+        shell.json(
+            {
+                "dry_run": True,
+                "markets": [
+                    damage.report.certificate.as_json()
+                    | {
+                        "corrupt": [*damage.report.bad_raw, *damage.report.bad_parts],
+                    }
+                    for damage in damages
+                ],
+            }
+        )
+        return 0
+    print_certificates([damage.report.certificate for damage in damages])
+    for damage in damages:
+        for key in (*damage.report.bad_raw, *damage.report.bad_parts):
+            print(f"  {damage.market}: {key} would be set aside and made anew")
+    print("nothing was written")
+    return 0

@@ -1,0 +1,48 @@
+"""`schemahub run`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from schemahub.cli.ingest import choose, close, ingest, make_wish
+from schemahub.cli.shell import Shell
+from schemahub.cli.shell import command as common
+from schemahub.cli.transform import transform
+from schemahub.core.errors import Interrupted, SchemaHubError
+from schemahub.pipelines.job import told
+
+
+@click.command()
+@click.argument("markets", nargs=-1, metavar="[MARKET]...")
+@click.option("--exchange", metavar="E", help="Exchange of markets named without one.")
+@click.option("--workers", type=int, metavar="N", help="Markets at once. [default: 3]")
+@click.option(
+    "--chunk-concurrency", type=int, metavar="N", help="Requests at once for a market. [default: 5]"
+)
+@click.option("--json", "as_json", is_flag=True, help="The outcome as JSON on stdout.")
+@common(base_url=True)
+def command(shell: Shell, /, **options: Any) -> int:  # noqa: ANN401
+    """What a scheduler calls: ingest the seed list (or the markets named), then transform.
+
+    Returns the first of 1, 4, 3 that any step gave. Cron, every six hours:
+
+    \b
+      0 */6 * * *  schemahub run --lake /data/lake --quiet
+    """
+    markets = choose(shell, options["markets"])
+    job = shell.app.job("run", {"markets": [str(market) for market in markets]})
+    try:
+        wish = make_wish(shell.app.clock.now(), None, None, full=False)
+        ingest(shell, job, markets, wish)
+        transform(shell, job)
+    except (Interrupted, SchemaHubError) as error:
+        job.error = error
+        raise
+    finally:
+        close(shell, job)
+    if options["as_json"]:
+        steps = {step: told(outcomes) for step, outcomes in job.outcomes.items()}
+        shell.json({"run_id": job.run_id, "exit_code": job.exit_code, "steps": steps})
+    return job.exit_code

@@ -1,0 +1,57 @@
+"""`schemahub runs`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from schemahub.cli.shell import Shell
+from schemahub.cli.shell import command as common
+from schemahub.cli.words import table
+from schemahub.pipelines.runs import find_run, list_runs, read_run
+
+
+@click.group(invoke_without_command=True)
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="How many.")
+@click.option("--json", "as_json", is_flag=True, help="The same as JSON on stdout.")
+@common()
+def command(shell: Shell, /, **options: Any) -> int:  # noqa: ANN401
+    """What each run did, latest first; `runs show LAST` tells one in full.
+
+    \b
+      schemahub runs
+      schemahub runs show LAST
+    """
+    if click.get_current_context().invoked_subcommand is not None:
+        return 0
+    shell.app.require_lake()
+    latest = list_runs(shell.app.store)[: -options["limit"] - 1 : -1]
+    found = [read_run(shell.app.store, run) for run in latest]
+    if options["as_json"]:
+        shell.json({"runs": found})
+        return 0
+    rows = [
+        (
+            str(run.get("run_id")),
+            str(run.get("command")),
+            str(run.get("started_at")),
+            str(run.get("seconds")),
+            str(run.get("exit_code")),
+        )
+        for run in found
+    ]
+    table(("run", "command", "started", "seconds", "exit"), rows, right=(3, 4))
+    return 0
+
+
+@command.command("show")
+@click.argument("run", default="LAST")
+@common()
+def show(shell: Shell, /, **options: Any) -> int:  # noqa: ANN401
+    """Everything that a run recorded: RUN is LAST, or how its id begins."""
+    shell.app.require_lake()
+    run = read_run(shell.app.store, find_run(shell.app.store, options["run"]))
+    print(json.dumps(run, indent=1))
+    return 0

@@ -1,0 +1,114 @@
+"""What every command shares: options, the app behind them, signals, words on stderr."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import wraps
+from types import FrameType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from schemahub.app import App
+
+F = TypeVar("F", bound=Callable[..., Any])
+COMMON = ("lake", "quiet", "verbose", "no_progress", "debug")
+
+
+@dataclass
+class Shell:
+    """A command's surroundings. stdout is data only; `say` goes to stderr."""
+
+    app: App
+    quiet: bool = False
+    verbose: int = 0
+    progress: bool = True
+    flags: dict[str, Any] = field(default_factory=dict)
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+    def say(self, text: str) -> None:
+        if not self.quiet:
+            print(text, file=sys.stderr, flush=True)
+
+    def detail(self, text: str) -> None:
+        if self.verbose:
+            self.say(text)
+
+    def json(self, content: dict[str, Any]) -> None:
+        print(json.dumps({"schema_version": 1, **content}, default=str), flush=True)
+
+
+def command(*, base_url: bool = False) -> Callable[[F], F]:
+    """Adds the options that every command has, and gives it a Shell as first argument.
+
+    `base_url` adds `--base-url` for commands that talk to an exchange.
+    """
+
+    def decorate(function: F) -> F:
+        @wraps(function)
+        def run(**options: Any) -> Any:  # noqa: ANN401
+            return function(shell(options), **options)
+
+        wrapped: Any = run
+        if base_url:
+            wrapped = click.option(
+                "--base-url", "base_urls", multiple=True, metavar="EXCHANGE=URL",
+                help="Ask this URL instead of the exchange's own.",
+            )(wrapped)  # fmt: skip
+        for option in reversed(_OPTIONS):
+            wrapped = option(wrapped)
+        return wrapped  # type: ignore[no-any-return]
+
+    return decorate
+
+
+_OPTIONS = (
+    click.option("--lake", metavar="DIR", help="Where the lake is. [default: ./lake]"),
+    click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
+    click.option("-v", "--verbose", count=True, help="Say more."),
+    click.option("--no-progress", is_flag=True, help="No progress bar."),
+    click.option("--debug", is_flag=True, help="Tracebacks with errors."),
+)
+
+
+def shell(options: dict[str, Any]) -> Shell:
+    """Takes what is common out of a command's options, and builds the app from it."""
+    from schemahub.app import App, configure  # noqa: PLC0415  (start-up speed)
+
+    common = {name: options.pop(name) for name in COMMON}
+    flags = {"lake": common["lake"]}
+    urls = options.pop("base_urls", ())
+    flags["base_urls"] = urls or None
+    for name in ("exchange", "workers", "chunk_concurrency", "transform_workers"):
+        if name in options:
+            flags[name] = options.pop(name)
+    configured = configure(flags)
+    app = App(configured.settings)
+    _listen(app)
+    return Shell(
+        app,
+        common["quiet"],
+        common["verbose"],
+        not common["no_progress"],
+        flags,
+        configured.environ,
+    )
+
+
+def _listen(app: App) -> None:
+    """The first signal asks everything to stop; the second ends the process at once."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        del frame
+        if app.stop.requested:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        app.stop.request(number)
+
+    signal.signal(signal.SIGINT, handle)
+    signal.signal(signal.SIGTERM, handle)

@@ -1,0 +1,73 @@
+"""`schemahub status`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from schemahub.cli.shell import Shell
+from schemahub.cli.shell import command as common
+from schemahub.cli.verify import explicit_exchange
+from schemahub.cli.words import count, table
+from schemahub.core.layout import Market
+from schemahub.core.span import Coverage
+from schemahub.pipelines.runs import list_runs, read_run
+
+
+@click.command()
+@click.argument("markets", nargs=-1, metavar="[MARKET]...")
+@click.option("--exchange", metavar="E", help="Only this exchange.")
+@click.option("--json", "as_json", is_flag=True, help="The same as JSON on stdout.")
+@common()
+def command(shell: Shell, /, **options: Any) -> int:  # noqa: ANN401
+    """How far each market is, by the names of the stored objects alone.
+
+    \b
+      schemahub status
+      schemahub status BTC-USD --json
+    """
+    shell.app.require_lake()
+    markets = shell.app.stored_markets(options["markets"], explicit_exchange(shell))
+    rows = [_market(shell, market) for market in markets]
+    last = _last_run(shell)
+    if options["as_json"]:
+        shell.json({"markets": rows, "last_run": last})
+        return 0
+    head = ("market", "from id", "watermark", "held", "missing", "absent", "in table")
+    columns = ("from_id", "watermark", "held", "missing", "absent", "in_table")
+    cells = [
+        (str(row["market"]), *("-" if row[name] is None else count(row[name]) for name in columns))
+        for row in rows
+    ]
+    table(head, cells, right=(1, 2, 3, 4, 5, 6))
+    if last is not None:
+        shell.say(f"last run: {last['run_id']} {last['command']}, exit {last['exit_code']}")
+    return 0
+
+
+def _market(shell: Shell, market: Market) -> dict[str, Any]:
+    lake = shell.app.lake
+    ledger = lake.ledger(market)
+    slices = lake.slices(market)
+    shown = Coverage.of(span for piece in slices for span in piece.keep)
+    wanted = ledger.wanted(ledger.known.stop) if ledger.known else None
+    return {
+        "market": str(market),
+        "from_id": ledger.lowest_origin,
+        "watermark": ledger.watermark,
+        "held": len(ledger.held),
+        "missing": len(ledger.work(wanted)),
+        "absent": len(ledger.absent),
+        "in_table": len(shown),
+        "objects": len(ledger.objects),
+        "parts": len(slices),
+    }
+
+
+def _last_run(shell: Shell) -> dict[str, Any] | None:
+    runs = list_runs(shell.app.store)
+    if not runs:
+        return None
+    run = read_run(shell.app.store, runs[-1])
+    return {name: run.get(name) for name in ("run_id", "command", "ended_at", "exit_code")}

@@ -1,0 +1,117 @@
+"""`schemahub transform`."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+
+from schemahub.cli.ingest import close
+from schemahub.cli.shell import Shell
+from schemahub.cli.shell import command as common
+from schemahub.cli.words import count, size, span, tell
+from schemahub.core.errors import Interrupted
+from schemahub.pipelines.job import Job, told
+from schemahub.pipelines.transform import Outcome
+
+# Below this a second process costs more than it gives.
+ROWS_WORTH_A_PROCESS = 1 << 20
+
+
+@click.command()
+@click.option("--rebuild", is_flag=True, help="Make the table anew from raw, in a new version.")
+@click.option("--workers", "transform_workers", type=int, metavar="N",
+              help="Processes. [default: one a core]")  # fmt: skip
+@click.option(
+    "--engine", type=click.Choice(["local"]), default="local", show_default=True,
+    help="Where the parts are made.",
+)  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Print the parts to write; write nothing.")
+@click.option("--json", "as_json", is_flag=True, help="The outcome as JSON on stdout.")
+@common()
+def command(shell: Shell, /, **options: Any) -> int:  # noqa: ANN401
+    """Make the exact unified table from raw: only what raw holds and the table lacks.
+
+    \b
+      schemahub transform
+      schemahub transform --rebuild --workers 2
+    """
+    shell.app.require_lake()
+    rebuild = bool(options["rebuild"])
+    if options["dry_run"]:
+        return _plan(shell, rebuild=rebuild, as_json=options["as_json"])
+    job = shell.app.job("transform", {"rebuild": rebuild})
+    try:
+        transform(shell, job, rebuild=rebuild)
+    finally:
+        close(shell, job)
+    if options["as_json"]:
+        shell.json({"run_id": job.run_id, "markets": told(job.outcomes.get("transform", []))})
+    return job.exit_code
+
+
+def transform(shell: Shell, job: Job, *, rebuild: bool = False) -> list[Outcome]:
+    """Runs the pipeline over all that raw holds, and says what it did. Raises Interrupted."""
+    app = shell.app
+    started = app.clock.monotonic()
+    pipeline = app.transform()
+    markets = app.lake.markets()
+    done: list[Outcome] = []
+    try:
+        for outcome in pipeline.run(markets, rebuild=rebuild, workers=_workers(shell)):
+            job.add("transform", outcome)
+            done.append(outcome)
+            _say(shell, outcome)
+    except Interrupted as stop:
+        job.error = stop
+        raise
+    rows, parts = sum(o.rows for o in done), sum(o.parts for o in done)
+    shell.say(
+        f"wrote {count(rows)} rows in {parts} part(s), {size(sum(o.bytes for o in done))}, "
+        f"in {span(app.clock.monotonic() - started)}"
+    )
+    return done
+
+
+def _workers(shell: Shell) -> int:
+    asked = shell.app.settings.transform_workers
+    if asked:
+        return asked
+    waiting = sum(len(shell.app.lake.ledger(market).held) for market in shell.app.lake.markets())
+    return (os.cpu_count() or 1) if waiting > ROWS_WORTH_A_PROCESS else 1
+
+
+def _say(shell: Shell, outcome: Outcome) -> None:
+    for note in outcome.notes:
+        shell.say(f"{outcome.market}: {note}")
+    if outcome.error is not None:
+        tell(outcome.error)
+    quarantined = f", {outcome.rejected} quarantined" if outcome.rejected else ""
+    shell.detail(
+        f"{outcome.market}: {outcome.state}, {count(outcome.rows)} rows in "
+        f"{outcome.parts} part(s){quarantined}"
+    )
+
+
+def _plan(shell: Shell, *, rebuild: bool, as_json: bool) -> int:
+    pipeline = shell.app.transform()
+    markets = shell.app.lake.markets()
+    versions = pipeline.versions(markets, rebuild=rebuild, create=False)
+    tasks = pipeline.plan(markets, versions)
+    plans = [
+        {
+            "market": str(task.market),
+            "version": task.version,
+            "span": [task.span.start, task.span.stop],
+            "rows": len(task.span),
+        }
+        for task in tasks
+    ]
+    if as_json:
+        shell.json({"dry_run": True, "parts": plans})
+        return 0
+    for task in tasks:
+        print(f"{task.market} v{task.version}: {count(len(task.span))} rows, ids {task.span}")
+    print(f"{len(tasks)} part(s) to write; nothing was written")
+    return 0

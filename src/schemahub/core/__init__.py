@@ -1,0 +1,1 @@
+"""What decides: pure values and functions. No I/O, no clock, no randomness, no environment."""

@@ -1,0 +1,177 @@
+"""What the answers of one chunk add up to: data objects, sightings, attested absences.
+
+Pure: it is given packed answers with what they prove, and says what to store under which
+name. `pipelines.ingest` stores it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from schemahub.core.layout import AbsentName, RawEntry, SeenName
+from schemahub.core.ledger import Ledger
+from schemahub.core.page import Page
+from schemahub.core.span import Coverage, Span
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One answer: its packed raw line and what of it matters to a chunk.
+
+    `ids` it proves; `bad` it holds only rows that fail the contract of; `silence` it
+    passes over, each with the time (µs) of the trade above it if the answer shows it.
+    """
+
+    packed: bytes
+    ids: Coverage
+    bad: Coverage
+    silence: tuple[tuple[Span, int | None], ...]
+    lowest: tuple[int, int] | None
+    served_at: datetime
+
+
+def piece(packed: bytes, page: Page, served_at: datetime, within: Span) -> Piece:
+    """What `page` says about the positions `within`."""
+    window = Coverage((within,))
+    positions = [position for position, _ in page.times]
+    silence = []
+    for hole in page.silence & window:
+        above = bisect_left(positions, hole.stop)
+        moment = page.times[above][1] if above < len(positions) else None
+        silence.append((hole, moment))
+    lowest = page.times[0] if page.times else None
+    return Piece(packed, page.ids, page.bad_ids & window, tuple(silence), lowest, served_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """What an earlier run saw of a hole: its packed answers, and when they were served."""
+
+    run_id: str
+    packed: bytes
+    bad: Coverage
+    silence: Coverage
+    served_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Harvest:
+    """Objects to store, in this order, and the rest that stays missing."""
+
+    objects: tuple[tuple[RawEntry, bytes], ...]
+    held: Coverage
+    absent: Coverage
+    missing: Coverage
+
+
+class Marks:
+    """The lowest trade of each answer of a run: dates what lies below it."""
+
+    def __init__(self) -> None:
+        self._positions: list[int] = []
+        self._moments: list[int] = []
+
+    def add(self, mark: tuple[int, int] | None) -> None:
+        if mark is None:
+            return
+        index = bisect_left(self._positions, mark[0])
+        self._positions.insert(index, mark[0])
+        self._moments.insert(index, mark[1])
+
+    def at_or_above(self, position: int) -> int | None:
+        index = bisect_left(self._positions, position)
+        return self._moments[index] if index < len(self._moments) else None
+
+
+def harvest(
+    work: Coverage,
+    pieces: Sequence[Piece],
+    witnesses: Sequence[Witness],
+    ledger: Ledger,
+    marks: Marks,
+    run_id: str,
+    settle: timedelta,
+) -> Harvest:
+    """What to store of `work` (the wanted positions of one chunk).
+
+    Good rows are held. A bad row is held once two runs agree that it is bad. A hole is
+    attested absent once answers of two runs, `settle` apart, pass over it. Anything else
+    is sighted, and stays missing.
+    """
+    held = work & _union(piece.ids for piece in pieces)
+    rest = work - held
+    objects = _data(held, pieces, ledger)
+    if not rest:
+        return Harvest(tuple(objects), held, Coverage(), Coverage())
+
+    bad = rest & _union(piece.bad for piece in pieces)
+    twice_bad = bad & _union(w.bad for w in witnesses if w.run_id != run_id)
+    objects += _data(twice_bad, [p for p in pieces if p.bad], ledger, bad=True)
+
+    absent, quiet, proof = Coverage(), Coverage(), list[Witness]()
+    for one in pieces:
+        settled = rest & _settled(one, marks, settle) & (rest - bad)
+        quiet |= settled
+        for witness in witnesses:
+            if witness.run_id == run_id or one.served_at - witness.served_at < settle:
+                continue
+            agreed = settled & witness.silence
+            if agreed:
+                absent |= agreed
+                proof.append(witness)
+    for span in absent:
+        packed = [w.packed for w in _unique(proof) if w.silence & Coverage((span,))]
+        packed += [p.packed for p in pieces if _silent(p) & Coverage((span,))]
+        objects.append((AbsentName(span), b"".join(packed)))
+
+    known = _union(w.silence | w.bad for w in witnesses) | ledger.absent
+    fresh = ((quiet - absent) | (bad - twice_bad)) - known
+    for span in fresh:
+        window = Coverage((span,))
+        packed = [p.packed for p in pieces if (_silent(p) | p.bad) & window]
+        objects.append((SeenName(span, run_id), b"".join(packed)))
+    return Harvest(tuple(objects), held | twice_bad, absent, rest - twice_bad - absent)
+
+
+def _data(
+    spans: Coverage, pieces: Sequence[Piece], ledger: Ledger, *, bad: bool = False
+) -> list[tuple[RawEntry, bytes]]:
+    objects: list[tuple[RawEntry, bytes]] = []
+    for span in spans:
+        window = Coverage((span,))
+        told = [(one.bad if bad else one.ids) & window for one in pieces]
+        # Lowest first, so that a reader finds rows in axis order.
+        order = sorted((part.start, index) for index, part in enumerate(told) if part)
+        data = b"".join(pieces[index].packed for _, index in order)
+        objects.append((ledger.name_for(span), data))
+    return objects
+
+
+def _settled(one: Piece, marks: Marks, settle: timedelta) -> Coverage:
+    """The silence of an answer about ids that are older than the settle time."""
+    edge = int((one.served_at - settle).timestamp() * 1_000_000)
+    spans = []
+    for span, moment in one.silence:
+        above = moment if moment is not None else marks.at_or_above(span.stop)
+        if above is not None and above <= edge:
+            spans.append(span)
+    return Coverage.of(spans)
+
+
+def _silent(one: Piece) -> Coverage:
+    return Coverage.of(span for span, _ in one.silence)
+
+
+def _union(coverages: Iterable[Coverage]) -> Coverage:
+    return Coverage.of(span for coverage in coverages for span in coverage)
+
+
+def _unique(witnesses: Sequence[Witness]) -> list[Witness]:
+    found: list[Witness] = []
+    for witness in witnesses:
+        if witness not in found:
+            found.append(witness)
+    return found

@@ -1,0 +1,269 @@
+"""Where everything lies in a lake: the one place that makes and reads object names.
+
+The names are the ledger (docs/architecture.md), so a name that is not exactly one of
+these forms is never read as one: `parse_*` return None for it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import quote, unquote
+
+from schemahub.core.errors import UsageError
+from schemahub.core.span import Span
+
+DIGITS = 20
+MAX_POSITION = 10**DIGITS - 1
+
+_SEGMENT = re.compile(r"[A-Z0-9.:_-]+")
+_EXCHANGE = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_RUN_ID = r"[0-9A-Za-z]+"
+_RAW = re.compile(
+    rf"(?P<start>\d{{{DIGITS}}})-(?P<stop>\d{{{DIGITS}}})"
+    rf"(?:\.r(?P<revision>[1-9]\d*)|\.seen\.(?P<run>{_RUN_ID})|(?P<absent>\.absent))?"
+    r"\.jsonl\.zst"
+)
+_BAD = re.compile(rf"(?P<start>\d{{{DIGITS}}})-(?P<stop>\d{{{DIGITS}}})\.bad(?P<revision>\d+)")
+_ORIGIN = re.compile(rf"(?P<start>\d{{{DIGITS}}})\.origin")
+_PART = re.compile(rf"(?P<stop>\d{{{DIGITS}}})-(?P<length>\d+)\.(?P<ending>parquet|jsonl)")
+_VERSION = re.compile(r"v([1-9]\d*)")
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Market:
+    """An exchange and a canonical symbol (`BASE-QUOTE`, upper case)."""
+
+    exchange: str
+    symbol: str
+
+    def __post_init__(self) -> None:
+        if not _EXCHANGE.fullmatch(self.exchange):
+            raise UsageError(
+                f"{self.exchange!r} is not an exchange's name",
+                "names are lower case letters, digits and _, as the spec files are called",
+                "see `schemahub config show` for the exchanges there are",
+            )
+        if not self.symbol or len(self.symbol) > 64 or self.symbol != self.symbol.upper():  # noqa: PLR2004
+            raise UsageError(
+                f"{self.symbol!r} is not a market's symbol",
+                "symbols are BASE-QUOTE in upper case, at most 64 characters",
+                "write it like BTC-USD or coinbase:BTC-USD",
+            )
+
+    def __str__(self) -> str:
+        return f"{self.exchange}:{self.symbol}"
+
+
+def segment(symbol: str) -> str:
+    """`symbol` as one path segment: everything outside `[A-Z0-9.:_-]` percent-encoded.
+
+    A segment of dots alone would mean a folder above, so its dots are encoded too.
+    """
+    if _SEGMENT.fullmatch(symbol) and symbol.strip("."):
+        return symbol
+    encoded = "".join(char if _SEGMENT.fullmatch(char) else quote(char, safe="") for char in symbol)
+    return encoded if encoded.strip(".") else encoded.replace(".", "%2E")
+
+
+def symbol_of(part: str) -> str:
+    """The symbol that `segment` encoded."""
+    return unquote(part)
+
+
+# ---------------------------------------------------------------- raw
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class RawName:
+    """`{start}-{stop}[.r{revision}].jsonl.zst`: answers that hold every id of `span`."""
+
+    span: Span
+    revision: int = 0
+
+    @property
+    def filename(self) -> str:
+        tail = f".r{self.revision}" if self.revision else ""
+        return f"{_bounds(self.span)}{tail}.jsonl.zst"
+
+    @property
+    def bad_marker(self) -> str:
+        """The marker that makes every listing ignore this object."""
+        return f"{_bounds(self.span)}.bad{self.revision}"
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class SeenName:
+    """A first sighting: answers of one run that do not hold the ids of `span`."""
+
+    span: Span
+    run_id: str
+
+    @property
+    def filename(self) -> str:
+        return f"{_bounds(self.span)}.seen.{self.run_id}.jsonl.zst"
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class AbsentName:
+    """Answers of two runs, a settle time apart, that attest `span` absent at the source."""
+
+    span: Span
+
+    @property
+    def filename(self) -> str:
+        return f"{_bounds(self.span)}.absent.jsonl.zst"
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class BadName:
+    """The object of `span` and `revision` is corrupt: ignore it."""
+
+    span: Span
+    revision: int
+
+    @property
+    def filename(self) -> str:
+        return f"{_bounds(self.span)}.bad{self.revision}"
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class OriginName:
+    """How far back this market was asked for."""
+
+    start: int
+
+    @property
+    def filename(self) -> str:
+        return f"{self.start:0{DIGITS}}.origin"
+
+
+RawEntry = RawName | SeenName | AbsentName | BadName | OriginName
+
+
+def raw_prefix(market: Market) -> str:
+    # The slash at the end keeps BTC-USD from reading BTC-USDT.
+    return f"raw_{market.exchange}_trades/{segment(market.symbol)}/"
+
+
+def raw_key(market: Market, name: RawEntry) -> str:
+    return raw_prefix(market) + name.filename
+
+
+def parse_raw(filename: str) -> RawEntry | None:
+    """What a name in a raw folder says, or None if it says nothing."""
+    if found := _RAW.fullmatch(filename):
+        span = _span(found["start"], found["stop"])
+        if span is None:
+            return None
+        if found["run"]:
+            return SeenName(span, found["run"])
+        if found["absent"]:
+            return AbsentName(span)
+        return RawName(span, int(found["revision"] or 0))
+    if found := _BAD.fullmatch(filename):
+        span = _span(found["start"], found["stop"])
+        return None if span is None else BadName(span, int(found["revision"]))
+    if found := _ORIGIN.fullmatch(filename):
+        return OriginName(int(found["start"]))
+    return None
+
+
+def markets_in_raw(keys: Iterable[str]) -> set[Market]:
+    """The markets that raw keys belong to."""
+    found = set()
+    for key in keys:
+        folder, _, rest = key.partition("/")
+        part, slash, _ = rest.partition("/")
+        if slash and folder.startswith("raw_") and folder.endswith("_trades"):
+            found.add(Market(folder[len("raw_") : -len("_trades")], symbol_of(part)))
+    return found
+
+
+# ---------------------------------------------------------------- table
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class PartName:
+    """`{stop}-{length}`: a superseder sorts after everything that it supersedes."""
+
+    span: Span
+
+    @property
+    def stem(self) -> str:
+        return f"{self.span.stop:0{DIGITS}}-{len(self.span)}"
+
+
+def table_prefix(version: int, exchange: str) -> str:
+    return f"unified_trades/v{version}/exchange={exchange}/"
+
+
+def part_prefix(version: int, market: Market) -> str:
+    return f"{table_prefix(version, market.exchange)}symbol={segment(market.symbol)}/"
+
+
+def part_key(version: int, market: Market, span: Span) -> str:
+    return f"{part_prefix(version, market)}{PartName(span).stem}.parquet"
+
+
+def plan_key(version: int, exchange: str) -> str:
+    """Holds the digest of what shapes the rows of this version."""
+    return f"{table_prefix(version, exchange)}PLAN"
+
+
+def complete_key(version: int, exchange: str) -> str:
+    """There once a rebuild has filled this version."""
+    return f"{table_prefix(version, exchange)}COMPLETE"
+
+
+def parse_part(filename: str) -> Span | None:
+    found = _PART.fullmatch(filename)
+    if found is None or found["ending"] != "parquet":
+        return None
+    stop, length = int(found["stop"]), int(found["length"])
+    return Span(stop - length, stop) if 0 < length <= stop else None
+
+
+def parse_version(folder: str) -> int | None:
+    found = _VERSION.fullmatch(folder)
+    return int(found[1]) if found else None
+
+
+# ---------------------------------------------------------------- the rest
+
+
+def quarantine_prefix(market: Market) -> str:
+    return f"quarantine/{market.exchange}/{segment(market.symbol)}/"
+
+
+def quarantine_key(market: Market, span: Span, version: int = 1) -> str:
+    """Rows of a part that the table refused; later versions keep their own."""
+    folder = "" if version == 1 else f"v{version}/"
+    return f"{quarantine_prefix(market)}{folder}{PartName(span).stem}.jsonl"
+
+
+def answer_key(market: Market, run_id: str, digest: str) -> str:
+    """An answer that could not be read at all."""
+    return f"{quarantine_prefix(market)}answers/{run_id}-{digest}.jsonl"
+
+
+def checkpoint_key(market: Market) -> str:
+    return f"checkpoints/{market.exchange}/{segment(market.symbol)}.json"
+
+
+def run_key(date: str, run_id: str) -> str:
+    return f"runs/{date}/{run_id}.json"
+
+
+def seed_key(exchange: str) -> str:
+    return f"seeds/{exchange}.json"
+
+
+def _bounds(span: Span) -> str:
+    return f"{span.start:0{DIGITS}}-{span.stop:0{DIGITS}}"
+
+
+def _span(start: str, stop: str) -> Span | None:
+    first, last = int(start), int(stop)
+    return Span(first, last) if first < last else None

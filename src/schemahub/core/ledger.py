@@ -1,0 +1,160 @@
+"""What a listing of a market's raw folder says: the ledger of what is durable."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from schemahub.core.layout import (
+    AbsentName,
+    BadName,
+    Market,
+    OriginName,
+    RawEntry,
+    RawName,
+    SeenName,
+)
+from schemahub.core.span import Coverage, Span
+
+CHECKPOINT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The union of the object names of one market.
+
+    `objects` are the data objects that are not marked corrupt, lowest first; `held` is
+    their union; `absent` what two runs attest the source does not have.
+    """
+
+    objects: tuple[RawName, ...] = ()
+    held: Coverage = Coverage()
+    absent: Coverage = Coverage()
+    origins: tuple[int, ...] = ()
+    seen: tuple[SeenName, ...] = ()
+    bad: tuple[BadName, ...] = ()
+
+    @staticmethod
+    def of(entries: Iterable[RawEntry], cached: Coverage | None = None) -> Ledger:
+        """`cached` is coverage that a checkpoint vouches for and the listing left out."""
+        raws: list[RawName] = []
+        absents: list[Span] = []
+        origins: list[int] = []
+        seen: list[SeenName] = []
+        bad: list[BadName] = []
+        for entry in entries:
+            match entry:
+                case RawName():
+                    raws.append(entry)
+                case AbsentName():
+                    absents.append(entry.span)
+                case OriginName():
+                    origins.append(entry.start)
+                case SeenName():
+                    seen.append(entry)
+                case BadName():
+                    bad.append(entry)
+        marked = {(mark.span, mark.revision) for mark in bad}
+        objects = tuple(sorted(raw for raw in raws if (raw.span, raw.revision) not in marked))
+        held = Coverage.of(raw.span for raw in objects)
+        if cached:
+            held |= cached
+        # A late trade that was once attested absent is simply held.
+        absent = Coverage.of(absents) - held
+        return Ledger(
+            objects, held, absent, tuple(sorted(origins)), tuple(sorted(seen)), tuple(bad)
+        )
+
+    @property
+    def known(self) -> Coverage:
+        """Held, or attested absent at the source."""
+        return self.held | self.absent
+
+    @property
+    def lowest_origin(self) -> int | None:
+        """How far back this market is wanted; None if it was never asked for."""
+        lowest = min(self.origins, default=None)
+        if lowest is None and self.held:
+            return self.held.start
+        return lowest
+
+    @property
+    def watermark(self) -> int | None:
+        """The end of the contiguous known run that holds the highest origin.
+
+        Asking for older history later does not lower it.
+        """
+        highest = max(self.origins, default=None)
+        if highest is None:
+            highest = self.held.start if self.held else None
+        return None if highest is None else self.known.watermark(highest)
+
+    def wanted(self, stop: int) -> Span | None:
+        """From the lowest origin to `stop` (exclusive)."""
+        lowest = self.lowest_origin
+        return Span(lowest, stop) if lowest is not None and lowest < stop else None
+
+    def work(self, wanted: Span | None) -> Coverage:
+        """wanted - held - absent: what there is to fetch."""
+        return Coverage() if wanted is None else self.known.missing(wanted)
+
+    def name_for(self, span: Span) -> RawName:
+        """The name under which `span` is stored now: past every revision marked corrupt."""
+        revisions = [mark.revision for mark in self.bad if mark.span == span]
+        return RawName(span, max(revisions, default=-1) + 1)
+
+    def overlapping(self, span: Span) -> tuple[RawName, ...]:
+        return tuple(name for name in self.objects if name.span.overlaps(span))
+
+
+def cacheable(ledger: Ledger, chunk: int) -> Coverage:
+    """What a checkpoint may vouch for: the whole chunks, in one run, from the lowest held
+    position up to the first position that raw does not hold (absence does not count).
+    """
+    if not ledger.held:
+        return Coverage()
+    start, stop = ledger.held.spans[0].start, ledger.held.spans[0].stop
+    whole = stop // chunk * chunk
+    return Coverage((Span(start, whole),)) if start < whole else Coverage()
+
+
+def write_checkpoint(market: Market, ledger: Ledger, chunk: int) -> bytes:
+    """A cache of the listing; deleting it costs time and nothing else."""
+    covered = cacheable(ledger, chunk)
+    content = {
+        "schema_version": CHECKPOINT_VERSION,
+        "market": str(market),
+        "covered": [[span.start, span.stop] for span in covered],
+        "held": [[span.start, span.stop] for span in ledger.held],
+        "absent": [[span.start, span.stop] for span in ledger.absent],
+        "watermark": ledger.watermark,
+    }
+    return json.dumps(content, separators=(",", ":")).encode() + b"\n"
+
+
+def read_checkpoint(data: bytes, market: Market, chunk: int) -> Coverage:
+    """What the checkpoint vouches for. Raises ValueError if it is not one of this market."""
+    content = json.loads(data.decode("utf-8"))
+    if not isinstance(content, dict):
+        msg = "not an object"
+        raise ValueError(msg)  # noqa: TRY004  (one error for every kind of damage)
+    if content.get("schema_version") != CHECKPOINT_VERSION:
+        msg = f"schema_version {content.get('schema_version')!r}"
+        raise ValueError(msg)
+    if content.get("market") != str(market):
+        msg = f"it is of {content.get('market')!r}"
+        raise ValueError(msg)
+    covered = content.get("covered")
+    if not isinstance(covered, list) or len(covered) > 1:
+        msg = "covered is not one span"
+        raise ValueError(msg)
+    spans = []
+    for pair in covered:
+        match pair:
+            case [int(start), int(stop)] if 0 <= start < stop and stop % chunk == 0:
+                spans.append(Span(start, stop))
+            case _:
+                msg = f"covered holds {pair!r}"
+                raise ValueError(msg)
+    return Coverage(tuple(spans))

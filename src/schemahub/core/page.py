@@ -1,0 +1,237 @@
+"""One answer of an exchange: as it is kept (a raw line), and what it proves.
+
+An answer proves exactly the ids of the good rows in it; nothing about its neighbours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from urllib.parse import parse_qsl, quote, urlsplit
+
+import msgspec
+
+from schemahub.core.errors import BadAnswer
+from schemahub.core.layout import Market
+from schemahub.core.paging import Ask, silent
+from schemahub.core.span import Coverage
+from schemahub.core.spec import ExchangeSpec
+from schemahub.core.wire import Reader, RowRefused
+
+
+MAX_SPREAD = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A GET of `path` (already encoded) with `params`, below the exchange's base URL."""
+
+    path: str
+    params: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer of status 200 as it came: `at` is when we had it, `date` the server's Date."""
+
+    at: datetime
+    url: str
+    status: int
+    date: str
+    body: bytes
+
+    @property
+    def served_at(self) -> datetime:
+        """The server's word for now; ours where it does not say. Aware UTC."""
+        try:
+            moment = parsedate_to_datetime(self.date)
+        except ValueError:
+            return self.at
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+    @property
+    def latest(self) -> int:
+        """µs since 1970 by whichever clock is ahead: a wrong one must not refuse good rows."""
+        return int(max(self.served_at, self.at).timestamp() * 1_000_000)
+
+
+class _Line(msgspec.Struct, omit_defaults=True):
+    at: str
+    url: str
+    status: int
+    date: str
+    body: msgspec.Raw = msgspec.Raw(b"")
+    text: str | None = None
+    base64: bytes | None = None
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(_Line)
+
+
+def encode(answer: Answer) -> bytes:
+    """One raw line, with its line end: the body verbatim if it is JSON on one line.
+
+    Anything else goes as an escaped string under `text`, or under `base64` if it is not
+    even UTF-8 (only quarantined answers can be).
+    """
+    line = _Line(
+        answer.at.isoformat(timespec="microseconds"), answer.url, answer.status, answer.date
+    )
+    if _is_line_of_json(answer.body):
+        line.body = msgspec.Raw(answer.body)
+    else:
+        try:
+            line.text = answer.body.decode("utf-8")
+        except UnicodeDecodeError:
+            line.base64 = answer.body
+    return _encoder.encode(line) + b"\n"
+
+
+def decode(line: bytes) -> Answer:
+    """The answer in a raw line. Raises ValueError if it is not one."""
+    try:
+        found = _decoder.decode(line)
+        at = datetime.fromisoformat(found.at)
+    except (msgspec.DecodeError, RecursionError, ValueError) as error:
+        msg = f"not a raw line: {error}"
+        raise ValueError(msg) from None
+    if found.text is not None:
+        body = found.text.encode()
+    elif found.base64 is not None:
+        body = found.base64
+    else:
+        body = bytes(found.body)
+    return Answer(at, found.url, found.status, found.date, body)
+
+
+def _is_line_of_json(body: bytes) -> bool:
+    # White space around the body would not come back from the line.
+    if b"\n" in body or b"\r" in body or body != body.strip():
+        return False
+    try:
+        body.decode("utf-8")
+        msgspec.json.decode(body, type=msgspec.Raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What one answer proves and says.
+
+    `ids` are the positions of good rows; `bad` positions whose only rows fail the
+    contract, and why; `unreadable` counts rows whose own id cannot be read; `times` are
+    (position, µs) of the good rows, lowest position first.
+    """
+
+    ids: Coverage
+    bad: dict[int, str]
+    unreadable: int
+    rows: int
+    times: tuple[tuple[int, int], ...]
+    silence: Coverage = field(default_factory=Coverage)
+
+    @property
+    def bad_ids(self) -> Coverage:
+        return Coverage.of_ids(self.bad)
+
+
+def read(answer: Answer, ask: Ask, reader: Reader) -> Page:
+    """What `answer`, asked for by `ask`, proves.
+
+    Raises BadAnswer if it is not a list of rows, or not an answer to this question.
+    """
+    good, bad, unreadable, rows = _rows(answer, reader)
+    for position in good:
+        bad.pop(position, None)
+    for position in _unbelievable([*good, *bad]):
+        good.pop(position, None)
+        bad.pop(position, None)
+        unreadable += 1
+    ids = Coverage.of_ids(good)
+    everything = ids | Coverage.of_ids(bad)
+    if ask.below is not None and everything and everything.stop > ask.below:
+        raise BadAnswer(
+            "an answer holds ids that were not asked for",
+            f"id {everything.stop - 1} is not below {ask.below}: {answer.url}",
+            body=answer.body,
+            url=answer.url,
+        )
+    # With an unreadable id in it, an answer cannot say what it does not have.
+    silence = Coverage() if unreadable else silent(ask, everything, rows)
+    return Page(ids, bad, unreadable, rows, tuple(sorted(good.items())), silence)
+
+
+def _unbelievable(ids: list[int]) -> list[int]:
+    """Ids so far from the rest of their answer that they are damage, not trades.
+
+    Without this one wrong digit in the newest answer would move the head by years.
+    """
+    if len(ids) <= 2:  # noqa: PLR2004  (two cannot outvote each other)
+        return []
+    middle = sorted(ids)[len(ids) // 2]
+    return [position for position in ids if abs(position - middle) > MAX_SPREAD]
+
+
+def _rows(answer: Answer, reader: Reader) -> tuple[dict[int, int], dict[int, str], int, int]:
+    good: dict[int, int] = {}
+    bad: dict[int, str] = {}
+    now = answer.latest
+    typed = reader.typed(answer.body)
+    if typed is not None:
+        try:
+            for row in typed:
+                trade = reader.values(
+                    row.trade_id, row.side, row.price, row.quantity, row.trade_ts, now
+                )
+                good[trade.position] = trade.trade_ts
+        except RowRefused:
+            good.clear()
+        else:
+            return good, bad, 0, len(typed)
+    try:
+        raws = reader.split(answer.body)
+    except ValueError as error:
+        raise BadAnswer(
+            "an answer is not the list that this exchange documents",
+            f"{error}: {answer.url}: {answer.body[:80]!r}",
+            body=answer.body,
+            url=answer.url,
+        ) from None
+    unreadable = 0
+    for raw in raws:
+        try:
+            trade = reader.trade(raw, now)
+        except RowRefused as refused:
+            if refused.position is None:
+                unreadable += 1
+            else:
+                bad[refused.position] = refused.reason
+        else:
+            good[trade.position] = trade.trade_ts
+    if raws and not good and not bad:
+        raise BadAnswer(
+            "no row of an answer has an id that can be read",
+            f"{answer.url}: {raws[0][:80]!r}",
+            "the exchange changed its format or is broken; the answer is kept in quarantine",
+            body=answer.body,
+            url=answer.url,
+        )
+    return good, bad, unreadable, len(raws)
+
+
+def path(market: Market, spec: ExchangeSpec) -> str:
+    """The path, encoded, under which the trades of a market are asked for."""
+    return spec.trades.path.replace("{symbol}", quote(spec.native(market), safe=""))
+
+
+def asked(answer: Answer, spec: ExchangeSpec) -> Ask:
+    """The question that a kept answer answers. Raises ValueError if its URL is not ours."""
+    try:
+        return Ask.of(dict(parse_qsl(urlsplit(answer.url).query)), spec.trades.paging)
+    except KeyError as error:
+        msg = f"no parameter {error} in {answer.url}"
+        raise ValueError(msg) from None

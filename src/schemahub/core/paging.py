@@ -1,0 +1,65 @@
+"""The closed set of ways in which exchanges are asked for a span, as small pure functions.
+
+A rule says what to ask for, and what may come back; what an answer *proves* is only the
+ids in it (`page.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from schemahub.core.span import Coverage, Span
+from schemahub.core.spec import Paging
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """At most `limit` rows, the newest whose position is below `below` (None: of all)."""
+
+    below: int | None
+    limit: int
+
+    def params(self, paging: Paging) -> tuple[tuple[str, str], ...]:
+        limit = (paging.limit, str(self.limit))
+        return (limit,) if self.below is None else (limit, (paging.cursor, str(self.below)))
+
+    @staticmethod
+    def of(params: dict[str, str], paging: Paging) -> Ask:
+        """What was asked with these parameters. Raises ValueError if they are not ours."""
+        below = params.get(paging.cursor)
+        return Ask(None if below is None else int(below), int(params[paging.limit]))
+
+
+def head(paging: Paging) -> Ask:
+    """The newest rows that there are."""
+    return Ask(None, paging.page)
+
+
+def newest_below(span: Span, paging: Paging) -> Ask:
+    """Coinbase's `after`: rows strictly below the cursor, the newest of them."""
+    return Ask(span.stop, min(paging.page, len(span)))
+
+
+def once_more(span: Span, paging: Paging) -> Ask:
+    """The same span with the neighbour above it, whose presence dates what is missing."""
+    return Ask(span.stop + 1, min(paging.page, len(span) + 2))
+
+
+def pages(span: Span, paging: Paging) -> list[Span]:
+    """`span` in as few answers as can hold it, highest first."""
+    stops = range(span.stop, span.start, -paging.page)
+    return [Span(max(span.start, stop - paging.page), stop) for stop in stops]
+
+
+def silent(ask: Ask, ids: Coverage, rows: int) -> Coverage:
+    """Positions that this answer, asked for, does not have although it passes over them.
+
+    `ids` are all the ids in the answer (good rows or bad), `rows` their number with
+    repetitions. An empty answer says nothing: a faulty server says the same. Below its
+    lowest id an answer says something only if it had room for more.
+    """
+    if not ids:
+        return Coverage()
+    top = ids.stop if ask.below is None else max(ids.stop, ask.below)
+    bottom = 0 if rows < ask.limit else ids.start
+    return ids.missing(Span(bottom, top))

@@ -1,0 +1,108 @@
+"""Which parts a table has, should have, and shows.
+
+A part is the largest aligned cell that raw holds whole, else a maximal held interval
+clipped to a smallest cell. Raw coverage only grows, so parts computed by anyone, at any
+time, from any stale view, are nested or disjoint; of nested ones the largest is live.
+Two torn listings can make two parts cross: readers trim the later one, and the next
+transform builds the union.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from schemahub.core.span import Coverage, Span, cut
+
+CELLS = (1 << 22, 1 << 18, 1 << 14)
+
+
+def wanted(held: Coverage) -> list[Span]:
+    """The parts of `held`, lowest first."""
+    found: list[Span] = []
+    for span in held:
+        found.extend(_cells(span, CELLS))
+    return found
+
+
+def _cells(span: Span, sizes: tuple[int, ...]) -> list[Span]:
+    size, smaller = sizes[0], sizes[1:]
+    if not smaller:
+        return list(cut(span, size))
+    found: list[Span] = []
+    for piece in cut(span, size):
+        found.extend([piece] if len(piece) == size else _cells(piece, smaller))
+    return found
+
+
+def to_write(held: Coverage, existing: Iterable[Span]) -> list[Span]:
+    """The parts of `held` that no existing part contains, lowest first."""
+    there = live(existing)
+    return [part for part in wanted(held) if not any_contains(there, part)]
+
+
+def any_contains(parts: list[Span], part: Span) -> bool:
+    """Whether one of `parts` (live: by start, none inside another) contains `part`."""
+    low, high = 0, len(parts)
+    while low < high:
+        middle = (low + high) // 2
+        if parts[middle].start <= part.start:
+            low = middle + 1
+        else:
+            high = middle
+    # Starts and stops of live parts both increase: the last that starts in time reaches farthest.
+    return low > 0 and parts[low - 1].stop >= part.stop
+
+
+def live(existing: Iterable[Span]) -> list[Span]:
+    """`existing` without the parts that lie strictly inside one other, by start."""
+    found: list[Span] = []
+    for part in sorted(set(existing), key=lambda part: (part.start, -part.stop)):
+        if not found or part.stop > found[-1].stop:
+            found.append(part)
+    return found
+
+
+def superseded(existing: Iterable[Span]) -> list[Span]:
+    """Parts strictly inside one listed part, in the order in which they may be deleted."""
+    parts = set(existing)
+    return sorted(parts - set(live(parts)), key=lambda part: (part.stop, len(part)))
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A part to read, and the spans of it that count; `keep` is all of it as a rule."""
+
+    version: int
+    part: Span
+    keep: tuple[Span, ...]
+
+    @property
+    def whole(self) -> bool:
+        return self.keep == (self.part,)
+
+
+def reading(versions: Mapping[int, Iterable[Span]]) -> list[Slice]:
+    """What a reader reads, by position, each position from one part.
+
+    `versions` holds the parts of the versions that may be read; the highest version wins
+    where it holds a position, older ones fill the rest.
+    """
+    taken = Coverage()
+    slices: list[Slice] = []
+    for version in sorted(versions, reverse=True):
+        for part in live(versions[version]):
+            keep = Coverage((part,)) - taken
+            if keep:
+                slices.append(Slice(version, part, keep.spans))
+            taken |= keep
+    return sorted(slices, key=lambda piece: piece.keep[0])
+
+
+def reusable(span: Span, existing: Iterable[Span]) -> list[Span]:
+    """Disjoint parts inside `span` whose rows a superseder takes as they are, by start."""
+    found: list[Span] = []
+    for part in live(part for part in existing if span.covers(part) and part != span):
+        if not found or part.start >= found[-1].stop:
+            found.append(part)
+    return found

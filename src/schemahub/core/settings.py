@@ -1,0 +1,127 @@
+"""Settings, layered: flag, then environment, then schemahub.toml, then default."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from schemahub.core.errors import ConfigError
+
+MAX_THREADS = 200
+# The only place that names an exchange outside its spec: what `BTC-USD` alone means.
+DEFAULT_EXCHANGE = "coinbase"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`base_urls` overrides a spec's base URL, by exchange; `transform_workers` 0 means one
+    process a core.
+    """
+
+    lake: str = "./lake"
+    exchange: str = DEFAULT_EXCHANGE
+    workers: int = 3
+    chunk_concurrency: int = 5
+    transform_workers: int = 0
+    base_urls: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where the value of a setting came from."""
+
+    name: str
+    value: object
+    origin: str
+
+
+def layer(
+    flags: Mapping[str, Any], environ: Mapping[str, str], file: Mapping[str, Any], path: str
+) -> tuple[Settings, list[Origin]]:
+    """The settings and where each is from; a flag that is None was not given.
+
+    Raises ConfigError for a key of the file that there is not, or a value that cannot be.
+    """
+    names = [field.name for field in fields(Settings)]
+    for key in file:
+        if key not in names:
+            near = difflib.get_close_matches(key, names, 1)
+            raise ConfigError(
+                f"{path} has no setting {key!r}",
+                f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names)}",
+                f"correct or remove {key!r} in {path}",
+            )
+    values: dict[str, Any] = {}
+    origins: list[Origin] = []
+    for field in fields(Settings):
+        variable = f"SCHEMAHUB_{field.name.upper()}"
+        if flags.get(field.name) is not None:
+            value, origin = flags[field.name], "flag"
+        elif environ.get(variable):
+            value, origin = environ[variable], f"environment {variable}"
+        elif field.name in file:
+            value, origin = file[field.name], f"file {path}"
+        else:
+            value, origin = field.default, "default"
+        values[field.name] = _typed(field.name, value, origin)
+        origins.append(Origin(field.name, values[field.name], origin))
+    settings = Settings(**values)
+    if settings.workers * settings.chunk_concurrency > MAX_THREADS:
+        raise ConfigError(
+            f"{settings.workers} workers of {settings.chunk_concurrency} chunks are too many",
+            f"together they may be {MAX_THREADS} threads",
+            "lower workers or chunk_concurrency; the exchange's rate limit decides the speed",
+        )
+    return settings, origins
+
+
+def unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    """SCHEMAHUB_ variables that set nothing: typing errors, most likely."""
+    known = {f"SCHEMAHUB_{field.name.upper()}" for field in fields(Settings)}
+    known |= {"SCHEMAHUB_CONFIG"}
+    return sorted(n for n in environ if n.startswith("SCHEMAHUB_") and n not in known)
+
+
+def _typed(name: str, value: object, origin: str) -> object:
+    if name == "base_urls":
+        return _base_urls(value, origin)
+    if name in {"lake", "exchange"}:
+        if not isinstance(value, str) or not value.strip():
+            raise _wrong(name, value, origin, "a text")
+        return value
+    low = 0 if name == "transform_workers" else 1
+    try:
+        number = int(value) if isinstance(value, (int, str)) and value is not True else None
+    except ValueError:
+        number = None
+    if number is None or not low <= number <= MAX_THREADS:
+        raise _wrong(name, value, origin, f"a whole number from {low} to {MAX_THREADS}")
+    return number
+
+
+def _base_urls(value: object, origin: str) -> tuple[tuple[str, str], ...]:
+    """`{exchange: url}` of the file, or `EXCHANGE=URL` texts of flags and environment."""
+    if isinstance(value, Mapping):
+        pairs = [(str(name), str(url)) for name, url in value.items()]
+    else:
+        texts = value.split(",") if isinstance(value, str) else value
+        if not isinstance(texts, (list, tuple)):
+            raise _wrong("base_urls", value, origin, "EXCHANGE=URL")
+        pairs = []
+        for text in texts:
+            if isinstance(text, tuple):
+                pairs.append(text)
+                continue
+            name, equals, url = str(text).partition("=")
+            if not equals or not name or not url.startswith(("http://", "https://")):
+                raise _wrong("base_urls", text, origin, "EXCHANGE=URL, with http:// or https://")
+            pairs.append((name.strip(), url.strip()))
+    return tuple(pairs)
+
+
+def _wrong(name: str, value: object, origin: str, wanted: str) -> ConfigError:
+    return ConfigError(
+        f"{name} cannot be {value!r}", f"it is from: {origin}", f"it must be {wanted}"
+    )

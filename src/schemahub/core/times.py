@@ -1,0 +1,43 @@
+"""Instants as people write them."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, time, timedelta
+
+from schemahub.core.errors import UsageError
+
+Instant = str | date | datetime
+_AGO = re.compile(r"([0-9]{1,6})([smhdw])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def instant(value: Instant, now: datetime) -> datetime:
+    """An aware UTC datetime of `2024-01-31`, `2024-01-31T12:00`, a date or datetime, or an
+    age before `now` such as `7d`, `12h`, `45m`, `30s`, `2w`. Naive times are UTC.
+
+    Raises UsageError.
+    """
+    if isinstance(value, datetime):
+        return _utc(value)
+    if isinstance(value, date):
+        return datetime.combine(value, time(), UTC)
+    if ago := _AGO.fullmatch(value.strip()):
+        try:
+            return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        except OverflowError:
+            pass
+    else:
+        try:
+            return _utc(datetime.fromisoformat(value.strip()))
+        except ValueError:
+            pass
+    raise UsageError(
+        f"{value!r} is not a time",
+        "a time is a date, an ISO 8601 time, or an age",
+        "write it like 2024-01-31, 2024-01-31T12:00Z, 7d, 12h or 45m",
+    )
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

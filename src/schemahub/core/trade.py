@@ -1,0 +1,81 @@
+"""The unified trade: what every column means, once, in a form no library owns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+SCHEMA_VERSION = 1
+PRECISION = 38
+SCALE = 12
+INTEGER_DIGITS = PRECISION - SCALE
+
+Kind = Literal["string", "int64", "decimal", "timestamp"]
+Side = Literal["buy", "sell"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """`kind` decimal is decimal(38,12); timestamp is microseconds, UTC."""
+
+    name: str
+    kind: Kind
+    nullable: bool
+    unit: str
+    meaning: str
+    example: str
+
+
+UNIFIED_SCHEMA: tuple[Column, ...] = (
+    Column("exchange", "string", False, "", "lower-case id, as the spec file", "coinbase"),
+    Column("symbol", "string", False, "", "canonical BASE-QUOTE, upper case", "BTC-USD"),
+    Column("trade_id", "int64", True, "", "the exchange's own integer id", "1088000000"),
+    Column("trade_ref", "string", True, "", "its id where that is not an integer", ""),
+    Column("side", "string", True, "", "the taker's (aggressor's) side: buy or sell", "buy"),
+    Column("price", "decimal", False, "quote units per base unit", "always > 0", "65000.01"),
+    Column("quantity", "decimal", False, "base units", "always > 0", "0.00512"),
+    Column(
+        "trade_ts", "timestamp", False, "µs, UTC", "when it was executed, by the exchange",
+        "2026-11-23 05:26:18.123456+00",
+    ),
+    Column(
+        "ingest_ts", "timestamp", False, "µs, UTC", "when the answer was received",
+        "2026-11-23 05:26:19.000001+00",
+    ),
+)  # fmt: skip
+
+# Where an answer is read twice (a lost response, a zombie), only this column may differ.
+OUTSIDE_DIGEST = frozenset({"ingest_ts"})
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """One row of the wire, typed. Times are microseconds since 1970, UTC.
+
+    `side` is the taker's; None if the exchange does not say.
+    """
+
+    position: int
+    trade_id: int | None
+    trade_ref: str | None
+    side: Side | None
+    price: Decimal
+    quantity: Decimal
+    trade_ts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A row that the table refuses, and why.
+
+    `position` is the row's place on the axis; a row whose own id cannot be read takes the
+    place of the row before it in the answer, so that it belongs to exactly one part.
+    """
+
+    position: int
+    reason: str
+    raw: str
+    source: str = ""
+    url: str = ""
+    at: str = ""

@@ -1,0 +1,245 @@
+"""The wire contract of one row: what an exchange's words mean, strictly.
+
+This is the one authority on whether a row is good. Faster readers elsewhere may accept
+rows in bulk, but they must agree with `Reader.trade` row by row (a test compares them).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, cast
+
+import msgspec
+
+from schemahub.core.spec import Fields
+from schemahub.core.trade import INTEGER_DIGITS, SCALE, Side, Trade
+
+MAX_DEPTH = 32
+MAX_ID = 2**63 - 1
+EARLIEST = int(datetime(2009, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
+MAX_AHEAD = 5 * 60 * 1_000_000
+MAX_DIGITS = 400
+
+# [0-9], not \d: full-width digits are digits to \d.
+_DECIMAL = re.compile(r"([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]{1,3}))?")
+_ISO = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9])"
+    r"(?:\.([0-9]{1,9}))?(Z|[+-][0-9]{2}:[0-9]{2})"
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class RowRefused(Exception):  # noqa: N818  (a verdict on a row, caught right here in core)
+    """The row fails the contract; `position` is its id if that could be read."""
+
+    def __init__(self, reason: str, position: int | None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.position = position
+
+
+class _No(Exception):  # noqa: N818
+    """A value that is not what the field must hold."""
+
+
+def integer(value: object) -> int:
+    """A JSON integer, 0 to 2^63-1."""
+    if type(value) is not int:  # bool is an int to isinstance
+        msg = f"not an integer: {_show(value)}"
+        raise _No(msg)
+    if not 0 <= value <= MAX_ID:
+        msg = f"out of range: {value}"
+        raise _No(msg)
+    return value
+
+
+def decimal_text(value: object) -> Decimal:
+    """A positive decimal in a JSON string, exactly; it must fit decimal(38,12)."""
+    if type(value) is not str:
+        msg = f"not a decimal in a string: {_show(value)}"
+        raise _No(msg)
+    found = _DECIMAL.fullmatch(value) if len(value) <= MAX_DIGITS else None
+    if found is None:
+        msg = f"not a positive decimal: {_show(value)}"
+        raise _No(msg)
+    number = Decimal(value)
+    if not number:
+        msg = "zero"
+        raise _No(msg)
+    whole, fraction = _digits(number)
+    if fraction > SCALE:
+        msg = f"more than {SCALE} decimals: {value}"
+        raise _No(msg)
+    if whole > INTEGER_DIGITS:
+        msg = f"more than {INTEGER_DIGITS} integer digits: {value}"
+        raise _No(msg)
+    return number
+
+
+def iso_time(value: object) -> int:
+    """An ISO 8601 time with its zone as microseconds since 1970; finer digits are cut."""
+    if type(value) is not str:
+        msg = f"not a time in a string: {_show(value)}"
+        raise _No(msg)
+    found = _ISO.fullmatch(value)
+    if found is None:
+        msg = f"not an ISO 8601 time with a zone: {_show(value)}"
+        raise _No(msg)
+    seconds, fraction, zone = found.groups()
+    try:
+        moment = datetime.fromisoformat(seconds + zone)
+    except ValueError:
+        msg = f"no such time: {value}"
+        raise _No(msg) from None
+    return (moment - _EPOCH) // _MICROSECOND + int(f"{fraction or '0':0<6}"[:6])
+
+
+_READERS: dict[str, Callable[[object], Any]] = {
+    "integer": integer,
+    "decimal_text": decimal_text,
+    "iso_time": iso_time,
+}
+_TYPES: dict[str, type] = {"integer": int, "decimal_text": str, "iso_time": str}
+_COLUMNS = ("trade_id", "side", "price", "quantity", "trade_ts")
+_MISSING = object()
+
+
+class Reader:
+    """Reads rows by the field rules of one spec."""
+
+    def __init__(self, fields: Fields) -> None:
+        self._id, self._price = fields.trade_id.source, fields.price.source
+        self._quantity, self._time = fields.quantity.source, fields.trade_ts.source
+        self._side = fields.side.source
+        self._read_id = _READERS[fields.trade_id.as_]
+        self._read_price = _READERS[fields.price.as_]
+        self._read_quantity = _READERS[fields.quantity.as_]
+        self._read_time = _READERS[fields.trade_ts.as_]
+        # The table holds the taker's side: where the wire tells the maker's, the words
+        # change places here, and nowhere else.
+        maker = fields.side.of == "maker"
+        self.sides: dict[object, Side] = {
+            fields.side.buy: "sell" if maker else "buy",
+            fields.side.sell: "buy" if maker else "sell",
+        }
+        self.sources = tuple(getattr(fields, column).source for column in _COLUMNS)
+        row = msgspec.defstruct(
+            "Row",
+            [
+                (column, _TYPES.get(getattr(getattr(fields, column), "as_", ""), str))
+                for column in _COLUMNS
+            ],
+            rename=dict(zip(_COLUMNS, self.sources, strict=True)),
+            frozen=True,
+            gc=False,
+        )
+        self._typed = msgspec.json.Decoder(list[row])  # type: ignore[valid-type]
+        self._list = msgspec.json.Decoder(list[msgspec.Raw])
+
+    def typed(self, body: bytes) -> Sequence[Any] | None:
+        """The rows of `body` as structs of the wire's own values, fields named as columns.
+
+        None if any row is not shaped as the spec says: read it row by row then.
+        """
+        try:
+            return cast("Sequence[Any]", self._typed.decode(body))
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            return None
+
+    def split(self, body: bytes) -> list[bytes]:
+        """The rows of `body`, each as its own bytes, verbatim.
+
+        Raises ValueError if the body is not a JSON list in UTF-8 of a sane depth.
+        """
+        try:
+            body.decode("utf-8")
+            rows = self._list.decode(body)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+            raise ValueError(str(error)) from None
+        return [bytes(row) for row in rows]
+
+    def trade(self, raw: bytes, now: int) -> Trade:
+        """The row in `raw`; `now` (µs since 1970) is when it was served.
+
+        Raises RowRefused.
+        """
+        try:
+            row = msgspec.json.decode(raw)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+            reason = f"not JSON: {error}"
+            raise RowRefused(reason, None) from None
+        if _depth(row) > MAX_DEPTH:
+            reason = f"nested deeper than {MAX_DEPTH}"
+            raise RowRefused(reason, None)
+        if not isinstance(row, dict):
+            reason = f"not an object: {_show(row)}"
+            raise RowRefused(reason, None)
+        get = row.get
+        return self.values(
+            get(self._id, _MISSING),
+            get(self._side, _MISSING),
+            get(self._price, _MISSING),
+            get(self._quantity, _MISSING),
+            get(self._time, _MISSING),
+            now,
+        )
+
+    def values(  # noqa: PLR0913  (one argument a column)
+        self, trade_id: object, side: object, price: object, quantity: object,
+        trade_ts: object, now: int,
+    ) -> Trade:  # fmt: skip
+        """The same for the wire's values, one by one. Raises RowRefused."""
+        position: int | None = None
+        column = "trade_id"
+        try:
+            position = self._read_id(trade_id)
+            column = "price"
+            exact_price = self._read_price(price)
+            column = "quantity"
+            exact_quantity = self._read_quantity(quantity)
+            column = "trade_ts"
+            moment = self._read_time(trade_ts)
+            if not EARLIEST <= moment <= now + MAX_AHEAD:
+                msg = f"before 2009 or more than 5 minutes ahead: {trade_ts}"
+                raise _No(msg)  # noqa: TRY301
+            column = "side"
+            taker = self.sides.get(side) if type(side) is str else None
+            if taker is None:
+                msg = f"not a side: {_show(side)}"
+                raise _No(msg)  # noqa: TRY301
+        except _No as no:
+            reason = f"{column}: {no}"
+            raise RowRefused(reason, position) from None
+        return Trade(position, position, None, taker, exact_price, exact_quantity, moment)
+
+
+def _digits(number: Decimal) -> tuple[int, int]:
+    """Integer digits and decimals that `number` needs; zeros at its ends need none."""
+    parts = number.as_tuple()
+    digits, exponent = parts.digits, cast("int", parts.exponent)
+    used = len(digits)
+    while used and digits[used - 1] == 0:
+        used -= 1
+        exponent += 1
+    return max(0, used + exponent), max(0, -exponent)
+
+
+def _depth(value: object, deep: int = 1) -> int:
+    if deep > MAX_DEPTH:
+        return deep
+    if isinstance(value, dict):
+        return max((_depth(inner, deep + 1) for inner in value.values()), default=deep)
+    if isinstance(value, list):
+        return max((_depth(inner, deep + 1) for inner in value), default=deep)
+    return deep
+
+
+def _show(value: object) -> str:
+    if value is _MISSING:
+        return "missing"
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."  # noqa: PLR2004

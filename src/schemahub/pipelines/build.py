@@ -1,0 +1,166 @@
+"""One part from raw: the task that transform runs, anywhere, any number of times.
+
+Given the same names it makes the same rows, so it may be killed, raced and repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from schemahub.core.errors import ObjectCorrupt, TooManyRejects
+from schemahub.core.layout import Market, RawName, part_key, quarantine_key, raw_key
+from schemahub.core.span import Coverage, Span
+from schemahub.core.spec import ExchangeSpec
+from schemahub.core.trade import Rejected
+from schemahub.pipelines.lake import Lake, write_rejects
+from schemahub.ports import Mapped, Mapper, Rows, Table
+
+# More than these of a part is not a few bad rows: the exchange changed its format.
+MAX_REJECTS = 5
+MAX_REJECT_SHARE = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class PartTask:
+    """The part to make, and from which names: `raws` lowest first, `inside` disjoint."""
+
+    market: Market
+    spec: ExchangeSpec
+    version: int
+    span: Span
+    raws: tuple[RawName, ...]
+    inside: tuple[Span, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """`written` is False if the part was there already."""
+
+    rows: int
+    rejected: int
+    bytes: int
+    written: bool
+
+
+@dataclass
+class Builder:
+    """Makes parts; can be sent to another process."""
+
+    lake: Lake
+    raw: RawRows
+    table: Table
+
+    def __call__(self, task: PartTask) -> Built:
+        """Raises ObjectCorrupt, ObjectMissing, TooManyRejects, StoreError."""
+        rejected: list[Rejected] = []
+        part = self.table.encode(
+            self._rows(task, rejected),
+            task.market,
+            task.span,
+            task.spec.shape(),
+            lambda: len(rejected),
+        )
+        share = len(rejected) / max(1, part.facts.rows + len(rejected))
+        if len(rejected) > MAX_REJECTS and share > MAX_REJECT_SHARE:
+            raise TooManyRejects(
+                f"{len(rejected)} of {part.facts.rows + len(rejected)} rows of {task.market} "
+                f"{task.span} fail the contract",
+                f"the first: {rejected[0].reason} in {rejected[0].source}",
+                "nothing of it was published, raw keeps it all; correct the exchange's spec",
+            )
+        if rejected:
+            key = quarantine_key(task.market, task.span, task.version)
+            self.lake.store.create(key, write_rejects(rejected))
+        key = part_key(task.version, task.market, task.span)
+        written = self.lake.store.create(key, part.data)
+        return Built(part.facts.rows, len(rejected), len(part.data), written)
+
+    def _rows(self, task: PartTask, rejected: list[Rejected]) -> Iterator[Rows]:
+        """The rows of the part in axis order: of parts inside it as they are, else of raw."""
+        position = task.span.start
+        for inside in task.inside:
+            if position < inside.start:
+                yield from self._raw_rows(task, Span(position, inside.start), rejected)
+            yield from self._part_rows(task, inside, rejected)
+            position = inside.stop
+        if position < task.span.stop:
+            yield from self._raw_rows(task, Span(position, task.span.stop), rejected)
+
+    def _part_rows(self, task: PartTask, inside: Span, rejected: list[Rejected]) -> Iterator[Rows]:
+        key = part_key(task.version, task.market, inside)
+        data = self.lake.store.read(key)
+        refused = self.lake.quarantined(task.version, task.market, inside)
+        if len(refused) != self.table.facts(data, key).rejected:
+            lost = quarantine_key(task.market, inside, task.version)
+            raise ObjectCorrupt(lost, f"it does not hold what {key} says was refused")
+        rejected += refused
+        yield from self.table.decode(data, key)
+
+    def _raw_rows(self, task: PartTask, gap: Span, rejected: list[Rejected]) -> Iterator[Rows]:
+        for _, mapped in self.raw.read(task.market, task.spec, task.raws, gap):
+            rejected += mapped.rejected
+            yield mapped.rows
+
+
+@dataclass
+class RawRows:
+    """Maps raw objects, and remembers the last: small parts share one raw object."""
+
+    lake: Lake
+    mapper: Mapper
+    _last: tuple[str, Mapped] | None = None
+
+    def read(
+        self, market: Market, spec: ExchangeSpec, names: tuple[RawName, ...], keep: Span
+    ) -> Iterator[tuple[Span, Mapped]]:
+        """The rows that raw holds of `keep`, group of overlapping objects by group, in order.
+
+        Every position of a group is a row or rejected; else ObjectCorrupt names the object
+        whose name says more than it holds.
+        """
+        for span, group in _groups(names, keep):
+            if len(group) == 1:
+                mapped = _clip(self._whole(market, spec, group[0]), span)
+            else:
+                sources = [self.lake.raw(market, name) for name in group]
+                mapped = self.mapper.map(sources, span, market, spec)
+            refused = Coverage.of_ids(row.position for row in mapped.rejected)
+            lacking = (mapped.rows.positions() | refused).missing(span)
+            if lacking:
+                name = next(name for name in group if Coverage((name.span,)) & lacking)
+                raise ObjectCorrupt(
+                    raw_key(market, name), f"its name says that it holds {lacking.spans[0]}"
+                )
+            yield span, mapped
+
+    def _whole(self, market: Market, spec: ExchangeSpec, name: RawName) -> Mapped:
+        key = raw_key(market, name)
+        if self._last is None or self._last[0] != key:
+            mapped = self.mapper.map([self.lake.raw(market, name)], name.span, market, spec)
+            self._last = (key, mapped)
+        return self._last[1]
+
+
+def _clip(mapped: Mapped, span: Span) -> Mapped:
+    rejected = tuple(row for row in mapped.rejected if row.position in span)
+    return Mapped(mapped.rows.within(span), rejected)
+
+
+def _groups(names: tuple[RawName, ...], keep: Span) -> Iterator[tuple[Span, list[RawName]]]:
+    """Names that overlap in `keep`, together, with the span that they cover of it."""
+    group: list[RawName] = []
+    start = stop = -1
+    for name in sorted(names):
+        part = name.span.clip(keep)
+        if part is None:
+            continue
+        if group and part.start >= stop:
+            yield Span(start, stop), group
+            group = []
+        if not group:
+            start, stop = part.start, part.stop
+        group.append(name)
+        stop = max(stop, part.stop)
+    if group:
+        yield Span(start, stop), group

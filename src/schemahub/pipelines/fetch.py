@@ -1,0 +1,232 @@
+"""Fetching the chunks of one market: pages side by side, objects as chunks fill."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from schemahub.core import page as pages
+from schemahub.core import paging
+from schemahub.core.errors import Interrupted, ObjectCorrupt, SchemaHubError
+from schemahub.core.harvest import Marks, Piece, Witness, harvest, piece
+from schemahub.core.layout import Market, raw_key
+from schemahub.core.ledger import Ledger
+from schemahub.core.span import Coverage, Span, cut_down
+from schemahub.pipelines.lake import Lake
+from schemahub.pipelines.source import Fetched, Source
+from schemahub.ports import Tasks
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkWork:
+    """What is to be fetched of a market; `hand` are answers that are there already."""
+
+    source: Source
+    market: Market
+    ledger: Ledger
+    work: Coverage
+    hand: tuple[Fetched, ...]
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """What of one chunk is durable now, and what stays missing."""
+
+    held: Coverage
+    absent: Coverage
+    missing: Coverage
+    objects: int
+    bytes: int
+
+
+@dataclass
+class _Chunk:
+    work: Coverage
+    pieces: list[Piece]
+    open: int = 0
+    drawn: bool = False
+    failed: bool = False
+
+
+@dataclass(frozen=True)
+class _Page:
+    chunk: _Chunk
+    span: Span
+
+
+@dataclass
+class _Run:
+    """The state of one market's fetching; touched by the market's own thread alone."""
+
+    chunks: list[_Chunk] = field(default_factory=list)
+    error: SchemaHubError | None = None
+    ready: list[_Chunk] = field(default_factory=list)
+
+
+def land_chunks(work: ChunkWork, lake: Lake, tasks: Tasks, width: int) -> Iterator[Landed]:
+    """Yields each chunk once it is durable, highest first as far as answers allow.
+
+    After an error no page is asked for any more; what has been answered is stored, then
+    the error is raised.
+    """
+    hands = _Hands(work, lake)
+    marks = Marks()
+    for one in hands.pieces:
+        marks.add(one.lowest)
+    run = _Run()
+
+    def store(chunk: _Chunk) -> Landed:
+        run.chunks.remove(chunk)
+        return _store(work, lake, chunk, marks)
+
+    def fetch(page: _Page) -> list[Piece]:
+        return _fetch(work, lake, page.span)
+
+    interrupted: Interrupted | None = None
+    answers = tasks.each(fetch, _pages(work, hands, run), width)
+    try:
+        for page, result in answers:
+            if isinstance(result, SchemaHubError):
+                run.error = run.error or result
+                page.chunk.failed = True
+            else:
+                for one in result:
+                    marks.add(one.lowest)
+                page.chunk.pieces += result
+            page.chunk.open -= 1
+            for chunk in [c for c in run.chunks if c.drawn and not c.open and not c.failed]:
+                yield store(chunk)
+    except Interrupted as stop:
+        interrupted = stop
+    for chunk in list(run.chunks):
+        yield store(chunk)
+    error = interrupted or run.error
+    if error is not None:
+        raise error
+
+
+def _pages(work: ChunkWork, hands: _Hands, run: _Run) -> Iterator[_Page]:
+    """The pages to ask for, head first; opens their chunks on the way."""
+    paging_ = work.source.spec.trades.paging
+    for chunk_work in _chunks(work.work, work.source.spec.chunk):
+        chunk = _Chunk(chunk_work, hands.of(chunk_work))
+        run.chunks.append(chunk)
+        rest = chunk_work - Coverage.of(span for one in chunk.pieces for span in one.ids)
+        for span in reversed(rest.spans):
+            for page in paging.pages(span, paging_):
+                if run.error is not None:
+                    chunk.failed = True
+                    return
+                chunk.open += 1
+                yield _Page(chunk, page)
+        chunk.drawn = True
+
+
+def _chunks(work: Coverage, size: int) -> Iterator[Coverage]:
+    """`work` cut at the multiples of the chunk size, highest chunk first.
+
+    Every run cuts alike, so that runs that race write the same names.
+    """
+    waiting: list[Span] = []
+    number = None
+    for span in reversed(work.spans):
+        for part in cut_down(span, size):
+            if number is not None and part.start // size != number:
+                yield Coverage.of(waiting)
+                waiting = []
+            number = part.start // size
+            waiting.append(part)
+    if waiting:
+        yield Coverage.of(waiting)
+
+
+class _Hands:
+    """Answers that planning got, as pieces of the chunks they belong to."""
+
+    def __init__(self, work: ChunkWork, lake: Lake) -> None:
+        self.pieces = [
+            _piece(lake, fetched, Span(0, work.work.stop))
+            for fetched in work.hand
+            if work.work and fetched.page.ids & work.work
+        ]
+
+    def of(self, chunk: Coverage) -> list[Piece]:
+        return [one for one in self.pieces if (one.ids | one.bad) & chunk]
+
+
+def _piece(lake: Lake, fetched: Fetched, within: Span) -> Piece:
+    packed = lake.codec.pack(pages.encode(fetched.answer))
+    return piece(packed, fetched.page, fetched.answer.served_at, within)
+
+
+def _fetch(work: ChunkWork, lake: Lake, span: Span) -> list[Piece]:
+    """The answers to one page: asked again for what is missing as long as that helps.
+
+    A short page, a cap that was lowered, a lagging replica: asking once more heals them,
+    or makes the hole a sighting.
+    """
+    rules = work.source.spec.trades.paging
+    pieces: list[Piece] = []
+    rest = Coverage((span,))
+    ask, first = paging.newest_below(span, rules), True
+    while True:
+        fetched = work.source.ask(work.market, ask)
+        left = rest - fetched.page.ids
+        gained = len(left) < len(rest)
+        lake.metrics.emit("page.fetched", market=str(work.market), trades=len(rest) - len(left))
+        if gained or fetched.page.silence or fetched.page.bad:
+            pieces.append(_piece(lake, fetched, span))
+        if not left or not (gained or first):
+            return pieces
+        rest, first = left, False
+        ask = paging.once_more(Span(rest.start, rest.stop), rules)
+
+
+def _store(work: ChunkWork, lake: Lake, chunk: _Chunk, marks: Marks) -> Landed:
+    settle = timedelta(seconds=work.source.spec.settle)
+    found = harvest(
+        chunk.work,
+        chunk.pieces,
+        _witnesses(work, lake, chunk.work),
+        work.ledger,
+        marks,
+        work.run_id,
+        settle,
+    )
+    size = 0
+    for name, data in found.objects:
+        # Taken already: somebody, perhaps we ourselves, stored this span before.
+        lake.store.create(raw_key(work.market, name), data)
+        size += len(data)
+    return Landed(found.held, found.absent, found.missing, len(found.objects), size)
+
+
+def _witnesses(work: ChunkWork, lake: Lake, chunk: Coverage) -> list[Witness]:
+    """What earlier runs saw of the holes of this chunk."""
+    found: list[Witness] = []
+    for name in work.ledger.seen:
+        window = Coverage((name.span,))
+        if not window & chunk or name.run_id == work.run_id:
+            continue
+        key = raw_key(work.market, name)
+        packed = lake.store.read(key)
+        try:
+            lines = lake.codec.unpack(packed, key).splitlines(keepends=True)
+            for line in lines:
+                answer = pages.decode(line)
+                page = pages.read(answer, pages.asked(answer, work.source.spec), work.source.reader)
+                found.append(
+                    Witness(
+                        name.run_id,
+                        lake.codec.pack(line),
+                        page.bad_ids & window,
+                        page.silence & window,
+                        answer.served_at,
+                    )
+                )
+        except (ObjectCorrupt, ValueError):
+            # A damaged sighting is no evidence: the hole is sighted anew.
+            lake.metrics.emit("object.corrupt", market=str(work.market), key=key)
+    return found

@@ -1,0 +1,107 @@
+"""A run: pipelines over many markets, one record of what was done, one exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from schemahub.core.errors import SchemaHubError
+from schemahub.pipelines import ingest, transform
+from schemahub.pipelines.runs import write_run
+from schemahub.ports import Clock, Store
+
+Outcome = ingest.Outcome | transform.Outcome
+
+
+class Requests(Protocol):
+    """Counts of what was asked of exchanges."""
+
+    def requests(self) -> dict[str, object]: ...
+
+
+def exit_code(outcomes: Iterable[Outcome]) -> int:
+    """0 all complete, 1 all failed, 3 anything between."""
+    states = [outcome.state for outcome in outcomes]
+    if all(state == "complete" for state in states):
+        return 0
+    return 1 if all(state == "failed" for state in states) else 3
+
+
+@dataclass
+class Job:
+    """Collects what a command does; `close` stores it as the run's record."""
+
+    command: str
+    run_id: str
+    store: Store
+    clock: Clock
+    counts: Requests
+    asked: dict[str, Any]
+    started_at: datetime
+    outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
+    error: SchemaHubError | None = None
+
+    def add(self, step: str, outcome: Outcome) -> None:
+        self.outcomes.setdefault(step, []).append(outcome)
+
+    @property
+    def exit_code(self) -> int:
+        """The first of 1, 4, 3 that any step gave, else 0; an error's own if it ended the run."""
+        if self.error is not None:
+            return self.error.exit_code
+        codes = {exit_code(step) for step in self.outcomes.values()}
+        return next((code for code in (1, 4, 3) if code in codes), 0)
+
+    def close(self) -> str:
+        """Stores the record and returns its key. Raises StoreError."""
+        now = self.clock.now()
+        record = {
+            "command": self.command,
+            "asked": self.asked,
+            "started_at": self.started_at.isoformat(timespec="milliseconds"),
+            "ended_at": now.isoformat(timespec="milliseconds"),
+            "seconds": round((now - self.started_at).total_seconds(), 3),
+            "exit_code": self.exit_code,
+            "error": None if self.error is None else _error(self.error),
+            "requests": self.counts.requests(),
+            "steps": {
+                step: [_told(outcome) for outcome in outcomes]
+                for step, outcomes in self.outcomes.items()
+            },
+        }
+        date = self.started_at.strftime("%Y-%m-%d")
+        return write_run(self.store, date, self.run_id, record)
+
+
+def told(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+    """Outcomes as JSON shows them."""
+    return [_told(outcome) for outcome in outcomes]
+
+
+def _told(outcome: Outcome) -> dict[str, Any]:
+    common: dict[str, Any] = {"market": str(outcome.market), "state": outcome.state}
+    if isinstance(outcome, ingest.Outcome):
+        common |= {
+            "trades": outcome.trades,
+            "objects": outcome.objects,
+            "bytes": outcome.bytes,
+            "watermark": outcome.watermark,
+            "missing": [[span.start, span.stop] for span in outcome.missing],
+            "absent": outcome.absent,
+        }
+    else:
+        common |= {
+            "parts": outcome.parts,
+            "rows": outcome.rows,
+            "quarantined": outcome.rejected,
+            "bytes": outcome.bytes,
+        }
+    common["notes"] = list(outcome.notes)
+    common["error"] = None if outcome.error is None else _error(outcome.error)
+    return common
+
+
+def _error(error: SchemaHubError) -> dict[str, str]:
+    return {"code": error.code, "what": error.what, "why": error.why, "do": error.do}

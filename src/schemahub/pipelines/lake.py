@@ -1,0 +1,266 @@
+"""Reading the ledger of a lake: what is held, which parts there are, what is quarantined."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from schemahub.core import ledger as ledgers
+from schemahub.core.errors import ConfigError, ObjectCorrupt, ObjectMissing, UsageError
+from schemahub.core.layout import (
+    Market,
+    RawEntry,
+    RawName,
+    checkpoint_key,
+    complete_key,
+    parse_part,
+    parse_raw,
+    parse_version,
+    part_prefix,
+    plan_key,
+    quarantine_key,
+    raw_key,
+    raw_prefix,
+    symbol_of,
+)
+from schemahub.core.ledger import Ledger
+from schemahub.core.parts import Slice, reading
+from schemahub.core.span import Coverage, Span
+from schemahub.core.spec import ExchangeSpec
+from schemahub.core.trade import Rejected
+from schemahub.ports import Codec, Metrics, RawObject, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Lake:
+    """A store and what is needed to read it. Every method lists anew."""
+
+    store: Store
+    codec: Codec
+    metrics: Metrics
+
+    # ------------------------------------------------------------ raw
+
+    def markets(self) -> list[Market]:
+        """The markets that have a raw folder."""
+        found = []
+        for folder in self.store.folders(""):
+            if folder.startswith("raw_") and folder.endswith("_trades"):
+                exchange = folder[len("raw_") : -len("_trades")]
+                found += [
+                    Market(exchange, symbol_of(name)) for name in self.store.folders(f"{folder}/")
+                ]
+        return sorted(found)
+
+    def ledger(self, market: Market) -> Ledger:
+        """From a listing of everything: what verify, repair and transform go by."""
+        return Ledger.of(self._entries(market))
+
+    def quick_ledger(self, market: Market, spec: ExchangeSpec) -> Ledger:
+        """The same, where the checkpoint vouches for most of it: `objects` is not whole."""
+        cached = self._checkpoint(market, spec)
+        if not cached:
+            return self.ledger(market)
+        span = cached.spans[0]
+        prefix = raw_prefix(market)
+        edge = f"{prefix}{span.start:020}"
+        below = list(self._entries(market, before=edge))
+        above = list(self._entries(market, start_after=f"{prefix}{span.stop:020}"))
+        return Ledger.of(below + above, cached)
+
+    def save_checkpoint(self, market: Market, spec: ExchangeSpec) -> None:
+        """Caches the ledger, unless the cache says the same already."""
+        data = ledgers.write_checkpoint(market, self.quick_ledger(market, spec), spec.chunk)
+        key = checkpoint_key(market)
+        try:
+            if self.store.read(key) == data:
+                return
+        except ObjectMissing:
+            pass
+        self.store.put(key, data)
+
+    def forget_checkpoint(self, market: Market) -> None:
+        self.store.delete(checkpoint_key(market))
+
+    def raw(self, market: Market, name: RawName) -> RawObject:
+        """A raw object, unpacked. Raises ObjectCorrupt, ObjectMissing."""
+        key = raw_key(market, name)
+        return RawObject(key, name.span, self.codec.unpack(self.store.read(key), key))
+
+    def mark_bad(self, market: Market, key: str) -> None:
+        """Makes every listing ignore a corrupt raw object, so that it is fetched again."""
+        name = parse_raw(key.rpartition("/")[2])
+        if not isinstance(name, RawName):
+            msg = f"not a raw object: {key}"
+            raise TypeError(msg)
+        self.store.create(raw_prefix(market) + name.bad_marker, b"")
+        # The checkpoint vouched for it.
+        self.forget_checkpoint(market)
+        self.metrics.emit("object.corrupt", market=str(market), key=key)
+
+    def _entries(
+        self, market: Market, start_after: str = "", before: str = ""
+    ) -> Iterator[RawEntry]:
+        prefix = raw_prefix(market)
+        for entry in self.store.list(prefix, start_after):
+            if before and entry.key >= before:
+                return
+            found = parse_raw(entry.key.removeprefix(prefix))
+            if found is not None:
+                yield found
+
+    def _checkpoint(self, market: Market, spec: ExchangeSpec) -> Coverage:
+        key = checkpoint_key(market)
+        try:
+            return ledgers.read_checkpoint(self.store.read(key), market, spec.chunk)
+        except ObjectMissing:
+            return Coverage()
+        except ValueError as error:
+            # Only a cache: the listing knows. But damage is never passed over in silence.
+            self.metrics.emit("checkpoint.corrupt", market=str(market), key=key, why=str(error))
+            return Coverage()
+
+    # ------------------------------------------------------------ table
+
+    def versions(self, exchange: str) -> dict[int, str]:
+        """Version to the digest of what shapes its rows, of those that have a PLAN."""
+        found = {}
+        for folder in self.store.folders("unified_trades/"):
+            version = parse_version(folder)
+            if version is None:
+                continue
+            try:
+                plan = self.store.read(plan_key(version, exchange))
+            except ObjectMissing:
+                continue
+            found[version] = plan.decode("utf-8", "replace").strip()
+        return found
+
+    def complete(self, version: int, exchange: str) -> bool:
+        """Whether readers may prefer this version. The first needs no mark."""
+        if version == 1:
+            return True
+        key = complete_key(version, exchange)
+        return any(entry.key == key for entry in self.store.list(key))
+
+    def readable(self, exchange: str) -> list[int]:
+        """Versions to read, lowest first. Listed before their marks: a version that
+        completes in between is only seen one reading later.
+        """
+        versions = sorted(self.versions(exchange))
+        return [version for version in versions if self.complete(version, exchange)]
+
+    def parts(self, version: int, market: Market) -> list[Span]:
+        prefix = part_prefix(version, market)
+        found = (parse_part(entry.key.removeprefix(prefix)) for entry in self.store.list(prefix))
+        return [span for span in found if span is not None]
+
+    def slices(self, market: Market) -> list[Slice]:
+        """What a reader reads of a market now, by position."""
+        return reading(
+            {version: self.parts(version, market) for version in self.readable(market.exchange)}
+        )
+
+    def table_markets(self) -> list[Market]:
+        """The markets that have a folder in a readable version of the table."""
+        found = set()
+        for folder in self.store.folders("unified_trades/"):
+            version = parse_version(folder)
+            if version is None:
+                continue
+            for inner in self.store.folders(f"unified_trades/{folder}/"):
+                exchange = inner.removeprefix("exchange=")
+                base = f"unified_trades/{folder}/{inner}/"
+                for name in self.store.folders(base):
+                    if name.startswith("symbol="):
+                        found.add(Market(exchange, symbol_of(name.removeprefix("symbol="))))
+        return sorted(found)
+
+    def quarantined(self, version: int, market: Market, span: Span) -> list[Rejected]:
+        """What the table refused of a part. Raises ObjectCorrupt."""
+        key = quarantine_key(market, span, version)
+        try:
+            data = self.store.read(key)
+        except ObjectMissing:
+            return []
+        return read_rejects(data, key)
+
+
+def write_rejects(rejected: list[Rejected]) -> bytes:
+    """Quarantine: one JSON object a line."""
+    lines = [
+        json.dumps(
+            {
+                "position": row.position,
+                "reason": row.reason,
+                "raw": row.raw,
+                "source": row.source,
+                "url": row.url,
+                "at": row.at,
+            },
+            separators=(",", ":"),
+        )
+        for row in rejected
+    ]
+    return "".join(line + "\n" for line in lines).encode()
+
+
+def read_rejects(data: bytes, key: str) -> list[Rejected]:
+    try:
+        return [Rejected(**json.loads(line)) for line in data.decode().splitlines()]
+    except (ValueError, TypeError) as error:
+        raise ObjectCorrupt(key, f"not a list of quarantined rows: {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Specs:
+    """The exchanges that are known, by name."""
+
+    by_name: dict[str, ExchangeSpec]
+
+    def of(self, exchange: str) -> ExchangeSpec:
+        try:
+            return self.by_name[exchange]
+        except KeyError:
+            known = ", ".join(sorted(self.by_name)) or "none"
+            raise UsageError(
+                f"there is no exchange {exchange!r}",
+                f"known exchanges: {known}",
+                "write the market as EXCHANGE:BASE-QUOTE with one of these",
+            ) from None
+
+
+def target_version(lake: Lake, spec: ExchangeSpec, *, create: bool = True) -> int:
+    """The version into which rows of this spec are written; `create` makes the first one.
+
+    Raises ConfigError if the spec changed since.
+    """
+    exchange, shape = spec.exchange, spec.shape()
+    versions = lake.versions(exchange)
+    current = max((v for v in versions if lake.complete(v, exchange)), default=None)
+    if current is None:
+        if create:
+            lake.store.create(plan_key(1, exchange), shape.encode() + b"\n")
+        return 1
+    if versions[current] != shape:
+        raise ConfigError(
+            f"the spec of {exchange} shapes rows otherwise than those of the table (v{current})",
+            f"unified_trades/v{current}/exchange={exchange}/PLAN has another digest",
+            "run `schemahub transform --rebuild` to make the table anew from raw",
+        )
+    return current
+
+
+def rebuild_version(lake: Lake, spec: ExchangeSpec, *, create: bool = True) -> int:
+    """The version that a rebuild fills: one that a crash left unfinished, or the next."""
+    exchange, shape = spec.exchange, spec.shape()
+    versions = lake.versions(exchange)
+    if not versions:
+        return target_version(lake, spec, create=create)
+    newest = max(versions)
+    if versions[newest] == shape and not lake.complete(newest, exchange):
+        return newest
+    if create:
+        lake.store.create(plan_key(newest + 1, exchange), shape.encode() + b"\n")
+    return newest + 1

@@ -1,0 +1,151 @@
+"""Transform: the parts that raw covers and the table lacks, made one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from schemahub.core import parts
+from schemahub.core.errors import ObjectCorrupt, ObjectMissing, SchemaHubError, StoreError
+from schemahub.core.layout import Market, complete_key
+from schemahub.pipelines.build import Builder, Built, PartTask
+from schemahub.pipelines.lake import Lake, Specs, rebuild_version, target_version
+from schemahub.ports import Metrics, Tasks
+
+# How often a market is planned anew because a listed object turned out corrupt or gone.
+# Each round sets at least one aside; this only bounds a store that keeps losing them.
+ROUNDS = 1_000
+
+
+@dataclass
+class Outcome:
+    """What was done for a market. Partial: corrupt raw was set aside and must be fetched."""
+
+    market: Market
+    state: Literal["complete", "partial", "failed"] = "complete"
+    parts: int = 0
+    rows: int = 0
+    rejected: int = 0
+    bytes: int = 0
+    notes: list[str] = field(default_factory=list)
+    error: SchemaHubError | None = None
+
+
+@dataclass(frozen=True)
+class Transform:
+    """The pipeline with what it needs of the world. `tasks` may run in other processes."""
+
+    lake: Lake
+    builder: Builder
+    specs: Specs
+    tasks: Tasks
+    metrics: Metrics
+
+    def plan(self, markets: Sequence[Market], version: dict[str, int]) -> list[PartTask]:
+        """The parts to write into these versions, by market and position."""
+        return [
+            task
+            for market in markets
+            for task in self._plan(market, version.get(market.exchange, 0))
+        ]
+
+    def versions(
+        self, markets: Iterable[Market], *, rebuild: bool, create: bool = True
+    ) -> dict[str, int]:
+        """The version to write into, an exchange. Raises ConfigError if a spec changed."""
+        choose = rebuild_version if rebuild else target_version
+        return {
+            exchange: choose(self.lake, self.specs.of(exchange), create=create)
+            for exchange in sorted({market.exchange for market in markets})
+        }
+
+    def run(self, markets: Sequence[Market], *, rebuild: bool, workers: int) -> Iterator[Outcome]:
+        """The outcome of every market. Raises Interrupted, and ConfigError if a spec changed."""
+        outcomes = {market: Outcome(market) for market in markets}
+        known = [market for market in markets if self._known(market, outcomes[market])]
+        versions = self.versions(known, rebuild=rebuild)
+        again = known
+        for _ in range(ROUNDS):
+            tasks = self.plan(again, versions)
+            self.metrics.emit("parts.planned", parts=len(tasks))
+            again = self._round(tasks, outcomes, workers)
+            if not again:
+                break
+        for market in again:
+            outcomes[market].state = "failed"
+            outcomes[market].error = StoreError(
+                f"objects of {market} vanish while they are read",
+                f"planned {ROUNDS} times",
+                "see what else writes to this lake",
+            )
+        if rebuild:
+            self._complete(versions, outcomes)
+        yield from outcomes.values()
+
+    def _known(self, market: Market, outcome: Outcome) -> bool:
+        try:
+            self.specs.of(market.exchange)
+        except SchemaHubError as error:
+            outcome.state, outcome.error = "failed", error
+            return False
+        return True
+
+    def _round(
+        self, tasks: list[PartTask], outcomes: dict[Market, Outcome], workers: int
+    ) -> list[Market]:
+        """The markets that must be planned anew."""
+        again: set[Market] = set()
+        for task, result in self.tasks.each(self.builder, tasks, workers):
+            outcome = outcomes[task.market]
+            if isinstance(result, Built):
+                self._built(task, result, outcome)
+            elif self._set_aside(task, result, outcome):
+                again.add(task.market)
+            else:
+                outcome.state = "failed"
+                outcome.error = outcome.error or result
+        return sorted(again)
+
+    def _built(self, task: PartTask, built: Built, outcome: Outcome) -> None:
+        outcome.parts += built.written
+        outcome.rows += built.rows if built.written else 0
+        outcome.rejected += built.rejected if built.written else 0
+        outcome.bytes += built.bytes if built.written else 0
+        self.metrics.emit(
+            "part.written",
+            market=str(task.market),
+            rows=built.rows,
+            bytes=built.bytes,
+            rejected=built.rejected,
+        )
+
+    def _set_aside(self, task: PartTask, error: SchemaHubError, outcome: Outcome) -> bool:
+        """Whether the market can go on without what the error is about."""
+        if isinstance(error, ObjectMissing):
+            return True
+        if not isinstance(error, ObjectCorrupt) or not error.key.startswith("raw_"):
+            return False
+        self.lake.mark_bad(task.market, error.key)
+        outcome.state = "partial"
+        outcome.notes.append(
+            f"{error.key} is corrupt ({error.why}) and set aside: "
+            f"`schemahub repair {task.market}` fetches it again"
+        )
+        return True
+
+    def _plan(self, market: Market, version: int) -> Iterator[PartTask]:
+        ledger = self.lake.ledger(market)
+        existing = self.lake.parts(version, market) if version else []
+        spec = self.specs.of(market.exchange)
+        for span in parts.to_write(ledger.held, existing):
+            inside = tuple(parts.reusable(span, existing))
+            yield PartTask(market, spec, version, span, ledger.overlapping(span), inside)
+
+    def _complete(self, versions: dict[str, int], outcomes: dict[Market, Outcome]) -> None:
+        """Marks the versions that hold all that raw holds: from now on readers prefer them."""
+        for exchange, version in versions.items():
+            mine = [o for market, o in outcomes.items() if market.exchange == exchange]
+            if version > 1 and all(outcome.state != "failed" for outcome in mine):
+                self.lake.store.create(complete_key(version, exchange), b"")
+                self.metrics.emit("version.completed", exchange=exchange, version=version)

@@ -1,0 +1,305 @@
+"""Verify: is every wanted trade in the table, once, as raw tells it?
+
+Deep (the default) reads everything: each raw answer is mapped anew and compared with the
+table row by row, each part with its own digest and count. Shallow goes by names alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from schemahub.core import parts
+from schemahub.core.errors import ObjectCorrupt, ObjectMissing, StoreError
+from schemahub.core.layout import Market, RawName, part_key, quarantine_key, raw_key
+from schemahub.core.ledger import Ledger
+from schemahub.core.proof import Certificate, Hole, certify
+from schemahub.core.span import Coverage, Span
+from schemahub.core.spec import ExchangeSpec
+from schemahub.core.trade import Rejected
+from schemahub.pipelines.build import RawRows
+from schemahub.pipelines.lake import Lake, Specs
+from schemahub.ports import Mapped, Metrics, Rows, Table
+
+TRIES = 5
+CONFLICT = "conflict"
+
+
+@dataclass
+class _Findings:
+    """What a look at a market found, as it goes."""
+
+    rows: list[Span] = field(default_factory=list)
+    holes: list[Hole] = field(default_factory=list)
+    duplicates: int = 0
+    bad_raw: list[str] = field(default_factory=list)
+    bad_parts: list[str] = field(default_factory=list)
+
+    def hole(self, where: Coverage, status: str, reason: str) -> None:
+        for span in where:
+            self.holes.append(Hole(span, status, reason))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A certificate, and the stored objects that are damaged: what repair heals."""
+
+    certificate: Certificate
+    bad_raw: tuple[str, ...]
+    bad_parts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Verify:
+    """The pipeline with what it needs of the world. Reads only."""
+
+    lake: Lake
+    raw: RawRows
+    table: Table
+    specs: Specs
+    metrics: Metrics
+
+    def market(self, market: Market, *, deep: bool = True) -> Report:
+        """Raises StoreError, UsageError (no such exchange)."""
+        spec = self.specs.of(market.exchange)
+        for _ in range(TRIES):
+            try:
+                return self._look(market, spec, deep=deep)
+            except ObjectMissing:
+                continue  # superseded and deleted since it was listed: all that was read is void
+        raise StoreError(
+            f"objects of {market} vanish while they are read",
+            f"tried {TRIES} times",
+            "verify again when no other job is deleting",
+        )
+
+    def _look(self, market: Market, spec: ExchangeSpec, *, deep: bool) -> Report:
+        ledger = self.lake.ledger(market)
+        slices = self.lake.slices(market)
+        found = _Findings()
+        shown = Coverage.of(span for piece in slices for span in piece.keep)
+        for piece in slices:
+            if deep:
+                self._deep(market, spec, ledger, piece, found)
+            else:
+                self._shallow(market, piece, found)
+        waiting = ledger.held - shown
+        found.hole(waiting, "missing", "held in raw, not yet in the table: run transform")
+        if deep:
+            self._read_waiting(market, spec, ledger, waiting, found)
+        found.hole(ledger.absent, "absent_at_source", "two runs, a settle time apart, attest it")
+        span = _wanted(ledger, shown)
+        certificate = certify(
+            market, span, Coverage.of(found.rows), _merge(found.holes), found.duplicates
+        )
+        self.metrics.emit("market.verified", market=str(market), status=certificate.status)
+        return Report(
+            certificate,
+            tuple(dict.fromkeys(found.bad_raw)),
+            tuple(dict.fromkeys(found.bad_parts)),
+        )
+
+    # ------------------------------------------------------------ by names
+
+    def _shallow(self, market: Market, piece: parts.Slice, found: _Findings) -> None:
+        refused = self._refused(market, piece, found)
+        keep = Coverage(piece.keep)
+        found.hole(refused & keep, "quarantined", "held in raw, refused by the table")
+        found.rows += (keep - refused).spans
+
+    def _refused(self, market: Market, piece: parts.Slice, found: _Findings) -> Coverage:
+        """Positions of the part that are only in quarantine; conflicts are rows as well."""
+        try:
+            rows = self.lake.quarantined(piece.version, market, piece.part)
+        except ObjectCorrupt as error:
+            found.hole(Coverage(piece.keep), "quarantined", str(error))
+            found.bad_parts.append(part_key(piece.version, market, piece.part))
+            return Coverage()
+        return Coverage.of_ids(row.position for row in rows if not row.reason.startswith(CONFLICT))
+
+    # ------------------------------------------------------------ by content
+
+    def _deep(
+        self,
+        market: Market,
+        spec: ExchangeSpec,
+        ledger: Ledger,
+        piece: parts.Slice,
+        found: _Findings,
+    ) -> None:
+        key = part_key(piece.version, market, piece.part)
+        try:
+            told = self._check_part(market, piece, key)
+        except ObjectCorrupt as error:
+            found.hole(Coverage(piece.keep), "missing", str(error))
+            found.bad_parts.append(key)
+            return
+        data = self.lake.store.read(key)
+        feed = _Feed(self.table.decode(data, key))
+        for keep in piece.keep:
+            position = keep.start
+            for span, mapped in self._raw(market, spec, ledger, keep, found):
+                if position < span.start:
+                    self._unbacked(feed, Span(position, span.start), found)
+                for part, rows in feed.take(span):
+                    self._compare(key, part, rows, mapped, told, found)
+                position = span.stop
+            if position < keep.stop:
+                self._unbacked(feed, Span(position, keep.stop), found)
+
+    def _unbacked(self, feed: _Feed, span: Span, found: _Findings) -> None:
+        for _, rows in feed.take(span):
+            if rows is not None:
+                found.hole(rows.positions(), "missing", "in the table, but raw does not hold it")
+
+    def _check_part(self, market: Market, piece: parts.Slice, key: str) -> Coverage:
+        """The conflicts that the part's quarantine tells of. Raises ObjectCorrupt."""
+        data = self.lake.store.read(key)
+        facts = self.table.facts(data, key)
+        said = (facts.exchange, facts.symbol, facts.span)
+        if said != (market.exchange, market.symbol, piece.part):
+            raise ObjectCorrupt(
+                key, f"it says that it is {facts.exchange}:{facts.symbol} {facts.span}"
+            )
+        if self.table.digest(self.table.decode(data, key)) != facts.digest:
+            raise ObjectCorrupt(key, "its rows are not those of its digest")
+        refused = self.lake.quarantined(piece.version, market, piece.part)
+        if len(refused) != facts.rejected:
+            lost = quarantine_key(market, piece.part, piece.version)
+            raise ObjectCorrupt(lost, f"{len(refused)} rows of {facts.rejected} are there")
+        return _conflicts(refused)
+
+    def _compare(
+        self,
+        key: str,
+        span: Span,
+        rows: Rows | None,
+        mapped: Mapped,
+        told: Coverage,
+        found: _Findings,
+    ) -> None:
+        """Rows of the table (None: it has none) against what raw says of the same span."""
+        raw = mapped.rows.within(span)
+        here = Coverage() if rows is None else rows.positions()
+        differing = raw.positions() if rows is None else self.table.differing(rows, raw)
+        if rows is not None:
+            found.duplicates += len(rows) - len(here)
+        found.rows += here.spans
+        rejected = [row for row in mapped.rejected if row.position in span]
+        conflicts = told.within(span) | _conflicts(rejected)
+        found.hole(conflicts & here, "conflict", "the source told this id with different content")
+        refused = Coverage()
+        for row in rejected:
+            if row.position not in here and row.position not in conflicts:
+                refused = refused.add(Span(row.position, row.position + 1))
+                found.hole(Coverage.of_ids([row.position]), "quarantined", row.reason)
+        wrong = differing - conflicts - refused
+        if wrong:
+            found.bad_parts.append(key)
+        found.hole(wrong & here, "conflict", f"{key} differs from raw")
+        found.hole(wrong - here, "missing", f"in raw, but not in {key}")
+
+    def _raw(
+        self,
+        market: Market,
+        spec: ExchangeSpec,
+        ledger: Ledger,
+        keep: Span,
+        found: _Findings,
+    ) -> Iterator[tuple[Span, Mapped]]:
+        """What raw holds of `keep`, object by object; damaged ones are noted, not raised."""
+        names = ledger.overlapping(keep)
+        for span in ledger.held & Coverage((keep,)):
+            yield from self._raw_span(market, spec, names, span, found)
+
+    def _raw_span(
+        self,
+        market: Market,
+        spec: ExchangeSpec,
+        names: tuple[RawName, ...],
+        span: Span,
+        found: _Findings,
+    ) -> Iterator[tuple[Span, Mapped]]:
+        rest: Span | None = span
+        while rest is not None:
+            done = rest.start
+            try:
+                for part, mapped in self.raw.read(market, spec, names, rest):
+                    yield part, mapped
+                    done = part.stop
+                rest = None
+            except ObjectCorrupt as error:
+                found.bad_raw.append(error.key)
+                names = tuple(name for name in names if raw_key(market, name) != error.key)
+                left = Coverage.of(name.span for name in names).missing(Span(done, span.stop))
+                found.hole(left, "missing", f"{error.key} is corrupt: {error.why}")
+                # What other objects hold of it goes on.
+                covered = Coverage((Span(done, span.stop),)) - left
+                for piece in covered.spans[:-1]:
+                    yield from self._raw_span(market, spec, names, piece, found)
+                rest = covered.spans[-1] if covered else None
+
+    def _read_waiting(
+        self,
+        market: Market,
+        spec: ExchangeSpec,
+        ledger: Ledger,
+        waiting: Coverage,
+        found: _Findings,
+    ) -> None:
+        for span in waiting:
+            for _ in self._raw(market, spec, ledger, span, found):
+                pass
+
+
+class _Feed:
+    """The rows of a part, taken span by span in axis order."""
+
+    def __init__(self, batches: Iterator[Rows]) -> None:
+        self._batches = batches
+        self._batch: Rows | None = None
+        self._stop = -1
+
+    def take(self, span: Span) -> Iterator[tuple[Span, Rows | None]]:
+        """`span` piece by piece with the rows of each; None where the part has no more."""
+        start = span.start
+        while start < span.stop:
+            while self._stop <= start:
+                if not self._next():
+                    yield Span(start, span.stop), None
+                    return
+            piece = Span(start, min(span.stop, self._stop))
+            yield piece, self._batch.within(piece) if self._batch is not None else None
+            start = piece.stop
+
+    def _next(self) -> bool:
+        self._batch = next(self._batches, None)
+        if self._batch is None:
+            return False
+        positions = self._batch.positions()
+        self._stop = positions.stop if positions else self._stop
+        return True
+
+
+def _conflicts(rejected: list[Rejected]) -> Coverage:
+    return Coverage.of_ids(row.position for row in rejected if row.reason.startswith(CONFLICT))
+
+
+def _wanted(ledger: Ledger, shown: Coverage) -> Span | None:
+    everything = ledger.known | shown
+    lowest = ledger.lowest_origin
+    if not everything or lowest is None:
+        return None
+    return Span(min(lowest, everything.stop - 1), everything.stop)
+
+
+def _merge(holes: list[Hole]) -> list[Hole]:
+    """Neighbouring holes of one kind and reason, as one."""
+    by_kind: dict[tuple[str, str], list[Span]] = {}
+    for hole in holes:
+        by_kind.setdefault((hole.status, hole.reason), []).append(hole.span)
+    return [
+        Hole(span, status, reason)  # type: ignore[arg-type]
+        for (status, reason), spans in by_kind.items()
+        for span in Coverage.of(spans)
+    ]

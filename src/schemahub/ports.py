@@ -1,0 +1,226 @@
+"""What the pipelines need of the world: a verb or two each. Adapters keep these promises.
+
+Every method may raise the errors named; nothing else leaves an adapter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from schemahub.core.errors import SchemaHubError
+from schemahub.core.layout import Market
+from schemahub.core.page import Answer, Request
+from schemahub.core.span import Coverage, Span
+from schemahub.core.spec import ExchangeSpec
+from schemahub.core.trade import Rejected
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A listed object; `size` in bytes."""
+
+    key: str
+    size: int
+
+
+class Store(Protocol):
+    """Objects by key. Keys use `/`; none leaves the root.
+
+    Guarantees: after `create` returns, the bytes are durable under that key or somebody
+    else's were there first, and never change; `list` sees every object that was there
+    before the call, in byte order of the keys. Raises StoreError; ObjectMissing by `read`.
+    """
+
+    def create(self, key: str, data: bytes) -> bool:
+        """True: these bytes are durable now. False: the key was taken; nothing changed."""
+        ...
+
+    def read(self, key: str) -> bytes: ...
+
+    def list(self, prefix: str, start_after: str = "") -> Iterator[Entry]:
+        """Objects whose key starts with `prefix` and is greater than `start_after`."""
+        ...
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """The names directly under `prefix` (which ends in `/` or is empty) that hold keys."""
+        ...
+
+    def put(self, key: str, data: bytes) -> None:
+        """Create or replace, whole or not at all: caches and lists only, never data."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Remove if there. For superseded or proven corrupt parts only."""
+        ...
+
+    def locate(self, key: str) -> str:
+        """A path or URL at which a query engine opens the object."""
+        ...
+
+
+class Http(Protocol):
+    """One exchange. Every attempt passes the gate (rate, breaker, retry, deadline)."""
+
+    def fetch(self, request: Request, read: Callable[[Answer], T]) -> T:
+        """`read(answer)` of the first answer that `read` accepts.
+
+        `read` raising BadAnswer counts as a failed attempt and is tried again. Raises
+        Unreachable, Refused, Throttled, BadAnswer (with its body), Interrupted.
+        """
+        ...
+
+
+class Codec(Protocol):
+    """Compression of raw objects; packed pieces joined are packed joined bytes."""
+
+    def pack(self, data: bytes) -> bytes: ...
+
+    def unpack(self, data: bytes, key: str) -> bytes:
+        """Raises ObjectCorrupt if the bytes are not what was packed."""
+        ...
+
+
+class Rows(Protocol):
+    """Typed rows of the unified schema in axis order, one a position; opaque to pipelines."""
+
+    def __len__(self) -> int: ...
+
+    def positions(self) -> Coverage:
+        """The axis positions of the rows."""
+        ...
+
+    def within(self, span: Span) -> Rows:
+        """The rows whose position lies in `span`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RawObject:
+    """A raw object, unpacked: `lines` may hold ids outside `span`, which do not count."""
+
+    key: str
+    span: Span
+    lines: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """`rows` in axis order, one a position; `rejected` what would not map, or conflicts."""
+
+    rows: Rows
+    rejected: tuple[Rejected, ...]
+
+
+class Mapper(Protocol):
+    """The field rules of a spec, applied."""
+
+    def map(
+        self, sources: Sequence[RawObject], keep: Span, market: Market, spec: ExchangeSpec
+    ) -> Mapped:
+        """Rows of `sources` whose position lies in their own span and in `keep`.
+
+        The same row told twice is one row; the same id with other content keeps the first
+        and rejects both as a conflict. Raises ObjectCorrupt if a line is not a raw line.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PartFacts:
+    """What a part's own metadata says of it."""
+
+    exchange: str
+    symbol: str
+    span: Span
+    rows: int
+    rejected: int
+    digest: str
+    shape: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """An encoded part: its bytes and what they say of themselves."""
+
+    data: bytes
+    facts: PartFacts
+
+
+class Table(Protocol):
+    """Parts as files that a query engine reads."""
+
+    def encode(
+        self,
+        batches: Iterable[Rows],
+        market: Market,
+        span: Span,
+        shape: str,
+        rejected: Callable[[], int],
+    ) -> Part:
+        """`batches` in axis order as one file; `rejected` is asked after the last batch.
+
+        Raises ValueError if the rows do not increase on the axis or leave the span.
+        """
+        ...
+
+    def decode(self, data: bytes, key: str) -> Iterator[Rows]:
+        """The rows of a part. Raises ObjectCorrupt."""
+        ...
+
+    def facts(self, data: bytes, key: str) -> PartFacts:
+        """Raises ObjectCorrupt."""
+        ...
+
+    def digest(self, batches: Iterable[Rows]) -> str:
+        """The content digest of rows, whatever their batches; leaves out `ingest_ts`."""
+        ...
+
+    def differing(self, left: Rows, right: Rows) -> Coverage:
+        """Positions whose rows are only on one side or differ in more than `ingest_ts`."""
+        ...
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """Aware, UTC."""
+        ...
+
+    def monotonic(self) -> float: ...
+
+    def sleep(self, seconds: float) -> None:
+        """Raises Interrupted as soon as the process was asked to stop."""
+        ...
+
+
+class Tasks(Protocol):
+    """Who runs work side by side; pipelines never make threads or processes."""
+
+    def each(
+        self, work: Callable[[T], R], items: Iterable[T], width: int
+    ) -> Iterator[tuple[T, R | SchemaHubError]]:
+        """(item, result or the SchemaHubError it raised) as they finish.
+
+        `items` is drawn only as places fall free, at most `width` under way. Once the
+        process was asked to stop no item is drawn any more; those under way get 3 s.
+        Any other exception is a bug and is raised.
+        """
+        ...
+
+
+class Metrics(Protocol):
+    """Events `noun.verbed`; never in the data path: emitting cannot fail or block."""
+
+    def emit(self, event: str, /, **fields: object) -> None: ...
+
+
+class NoMetrics:
+    """Nobody listens: what worker processes are given."""
+
+    def emit(self, event: str, /, **fields: object) -> None:
+        del event, fields
