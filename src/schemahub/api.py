@@ -129,7 +129,7 @@ class Lake:
         names = _columns(columns)
         where, params = _where(since, until)
         return Trades(
-            self._source(lambda: self._slices(chosen)),
+            self._source(lambda: self._slices(chosen), list),
             f"SELECT {', '.join(names)} FROM trades{where}",  # noqa: S608  (names checked)
             params,
             title=_title(chosen, since, until),
@@ -141,12 +141,14 @@ class Lake:
 
         `params` are bound to ? or $name. Refused and wrong queries raise UsageError when run.
         """
-        return Rows(self._source(lambda: self._slices(None)), query, params, title=query.strip())
+        source = self._source(lambda: self._slices(None), self._backend.market_rows)
+        return Rows(source, query, params, title=query.strip())
 
     def markets(self) -> Rows:
         """One row a market: status, increments, what is held, how far."""
         title = f"markets of {self._name}"
-        return Rows(self._source(list), "FROM markets ORDER BY market", None, title, shown=True)
+        source = self._source(list, self._backend.market_rows)
+        return Rows(source, "FROM markets ORDER BY market", None, title, shown=True)
 
     def coverage(self, market: str | Market) -> Coverage:
         """The axis positions held."""
@@ -154,23 +156,24 @@ class Lake:
 
     def verify(self, markets: MarketNames = None) -> Sequence[Mapping[str, object]]:
         """A certificate a market (docs of `schemahub verify --json`); None is all."""
-        if markets is None:
-            chosen = [row.market for row in self._backend.market_rows()]
-        else:
-            chosen = self._resolve(markets)
-        return self._backend.verify(chosen)
+        held = [row.market for row in self._backend.market_rows()]
+        return self._backend.verify(held if markets is None else self._resolve(markets))
 
     def __repr__(self) -> str:
         return f"<schemahub.Lake {self._name}>"
 
-    def _source(self, slices: Callable[[], Sequence[FileSlice]]) -> Callable[[], Duck]:
-        limits = self._settings
+    def _source(
+        self,
+        slices: Callable[[], Sequence[FileSlice]],
+        markets: Callable[[], Sequence[MarketRow]],
+    ) -> Callable[[], Duck]:
+        own = self._settings
         return lambda: Duck(
             slices(),
-            self._backend.market_rows(),
-            threads=limits.threads,
-            memory_limit=limits.memory_limit,
-            temp_dir=limits.temp_dir,
+            markets(),
+            threads=own.threads,
+            memory_limit=own.memory_limit,
+            temp_dir=own.temp_dir,
         )
 
     def _slices(self, markets: Sequence[Market] | None) -> Sequence[FileSlice]:
@@ -348,9 +351,9 @@ def _market(name: str | Market, held: Sequence[Market]) -> Market:
 
 
 def _columns(columns: Sequence[str] | None) -> Sequence[str]:
-    names = (
-        [columns] if isinstance(columns, str) else list(_COLUMNS if columns is None else columns)
-    )
+    if columns is None:
+        return _COLUMNS
+    names = [columns] if isinstance(columns, str) else list(columns)
     if not names:
         raise UsageError("no columns", "", f"name some of {', '.join(_COLUMNS)}")
     for name in names:
@@ -382,11 +385,8 @@ def _absolute(value: Instant) -> datetime | None:
             try:
                 return _absolute(datetime.fromisoformat(value.strip()))
             except ValueError as error:
-                raise UsageError(
-                    f"{value!r} is not a time",
-                    str(error),
-                    "write 2024-01-31, 2024-01-31T12:00:00Z, or 7d for seven days ago",
-                ) from error
+                advice = "write 2024-01-31, 2024-01-31T12:00:00Z, or 7d for seven days ago"
+                raise UsageError(f"{value!r} is not a time", str(error), advice) from error
 
 
 def _title(markets: Sequence[Market] | None, since: datetime | None, until: datetime | None) -> str:
@@ -396,8 +396,5 @@ def _title(markets: Sequence[Market] | None, since: datetime | None, until: date
 
 
 def _not_installed(library: str) -> UsageError:
-    return UsageError(
-        f"{library} is not installed",
-        "it is an optional extra",
-        f"pip install schemahub[{library}]",
-    )
+    advice = f"pip install schemahub[{library}]"
+    return UsageError(f"{library} is not installed", "it is an optional extra", advice)

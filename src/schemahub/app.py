@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
-import secrets
 import threading
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -18,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import schemahub
 from schemahub.adapters import specs as spec_files
 from schemahub.adapters.clock import Stop, SystemClock
+from schemahub.adapters.dice import jitter, token
 from schemahub.adapters.metrics import Recorder
 from schemahub.adapters.store_local import LocalStore
 from schemahub.adapters.tasks import Processes, Threads
@@ -31,6 +30,7 @@ from schemahub.core.span import Coverage
 from schemahub.pipelines.ingest import Ingest
 from schemahub.pipelines.job import Job
 from schemahub.pipelines.lake import Lake, Specs
+from schemahub.pipelines.probe import probe
 from schemahub.pipelines.repair import Repair
 from schemahub.pipelines.seed import Seed, read_seed
 from schemahub.pipelines.source import Source
@@ -108,7 +108,7 @@ class App:
     @cached_property
     def run_id(self) -> str:
         """Sorts by time; two runs of one second differ in the rest."""
-        return f"{self.clock.now():%Y%m%dT%H%M%SZ}{secrets.token_hex(3)}"
+        return f"{self.clock.now():%Y%m%dT%H%M%SZ}{token(3)}"
 
     @cached_property
     def threads(self) -> Threads:
@@ -119,6 +119,15 @@ class App:
         return Job(
             command, self.run_id, self.store, self.clock, self.metrics, asked, self.clock.now()
         )
+
+    def probe(self) -> None:
+        """Refuses a store that cannot hold a lake. Raises StoreError."""
+        probe(self.store, self.threads, token(8))
+
+    def open_lake(self) -> None:
+        """Before the first write into a new lake: probes its store. Raises StoreError."""
+        if not Path(self.settings.lake).is_dir():
+            self.probe()
 
     def require_lake(self) -> None:
         """Raises UsageError if there is no lake to read."""
@@ -144,7 +153,7 @@ class App:
             return dict(self._gates)
 
     def _open(self, exchange: str) -> Source:
-        from schemahub.adapters.http import HttpClient  # noqa: PLC0415  (start-up speed)
+        from schemahub.adapters.http import HttpClient
 
         spec = self.specs.of(exchange)
         urls = dict(self.settings.base_urls)
@@ -158,7 +167,7 @@ class App:
             gate=gate,
             clock=self.clock,
             metrics=self.metrics,
-            rng=random.Random(),  # noqa: S311  (jitter)
+            rng=jitter(),
             user_agent=f"schemahub/{schemahub.__version__}",
             statuses=spec.statuses,
             pool_size=self.settings.workers * self.settings.chunk_concurrency + 1,
@@ -192,8 +201,8 @@ class App:
         )
 
     def transform(self) -> Transform:
-        from schemahub.adapters.parquet import ArrowMapper, ParquetTable  # noqa: PLC0415
-        from schemahub.pipelines.build import Builder, RawRows  # noqa: PLC0415
+        from schemahub.adapters.parquet import ArrowMapper, ParquetTable
+        from schemahub.pipelines.build import Builder, RawRows
 
         # Worker processes are sent this: it holds nothing that belongs to this one.
         lake = Lake(self.store, Zstd(), NoMetrics())
@@ -201,8 +210,8 @@ class App:
         return Transform(self.lake, builder, self.specs, Processes(self.stop), self.metrics)
 
     def verify(self) -> Verify:
-        from schemahub.adapters.parquet import ArrowMapper, ParquetTable  # noqa: PLC0415
-        from schemahub.pipelines.build import RawRows  # noqa: PLC0415
+        from schemahub.adapters.parquet import ArrowMapper, ParquetTable
+        from schemahub.pipelines.build import RawRows
 
         return Verify(
             self.lake, RawRows(self.lake, ArrowMapper()), ParquetTable(), self.specs, self.metrics
@@ -251,7 +260,7 @@ class LakeBackend:
     app: App
 
     def slices(self, market: Market | None) -> list[FileSlice]:
-        from schemahub.adapters.duck import FileSlice  # noqa: PLC0415  (start-up speed)
+        from schemahub.adapters.duck import FileSlice
 
         lake = self.app.lake
         return [
@@ -280,7 +289,7 @@ class LakeBackend:
         ]
 
     def _row(self, market: Market, seed: Seed | None, now: datetime, *, held: bool) -> MarketRow:
-        from schemahub.adapters.duck import MarketRow  # noqa: PLC0415  (start-up speed)
+        from schemahub.adapters.duck import MarketRow
 
         ledger = self.app.lake.ledger(market) if held else Ledger()
         wanted = ledger.wanted(ledger.known.stop) if ledger.known else None

@@ -153,9 +153,25 @@ def test_a_narrow_screen_tells_constant_columns_once(
 def test_values_keep_their_line_where_they_fit(duck: Duck, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("NO_COLOR", "1")
-    text = show(duck, "FROM bars_1m ORDER BY bar_ts", "table", Screen())[0].decode()
-    assert "2024-01-01 00:00:00Z" in text
+    query = "SELECT * EXCLUDE (high, low, buy_volume) FROM bars_1m ORDER BY bar_ts"
+    text = show(duck, query, "table", Screen())[0].decode()
+    assert text.splitlines()[-3].split() == (
+        ["2024-01-01", "00:01:00Z", "60", "100", "20.5", "1640", "41", "80.0", "60", "100"]
+    )
     assert max(map(len, text.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 100, 120])
+@pytest.mark.parametrize("columns", [1, 5, 12, 30, 60])
+def test_no_width_loses_a_value(
+    duck: Duck, width: int, columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("NO_COLOR", "1")
+    query = "SELECT " + ", ".join(f"'{n % 10}' || i AS c{n}" for n in range(columns))
+    text = show(duck, f"{query} FROM range(6, 8) AS r(i)", "table", Screen())[0].decode()
+    digits = "".join(ch for ch in text.split("─")[-1] if ch.isdigit())
+    assert sorted(digits) == sorted("".join(f"{n % 10}6{n % 10}7" for n in range(columns)))
 
 
 def test_color_only_on_a_terminal_that_wants_it(

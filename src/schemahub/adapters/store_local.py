@@ -1,6 +1,6 @@
 """A lake in a folder: objects are files, made durable by fsync and exclusive by `link`."""
 
-# What is promised here is a sequence of system calls; they go by their own names.
+# What is promised here is a sequence of system calls: they go by their own names.
 # ruff: noqa: PTH100, PTH102, PTH105, PTH108, PTH112, PTH118, PTH120, PTH123
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ def command() -> None:
 @click.option("--origin", is_flag=True, help="Also where each value is from.")
 @click.option("--json", "as_json", is_flag=True, help="The same as JSON on stdout.")
 @common(base_url=True)
-def show(shell: Shell, /, **options: Any) -> int:  # noqa: ANN401
+def show(shell: Shell, /, **options: Any) -> int:
     """The settings in force: flag, then environment, then schemahub.toml, then default."""
     configured = configure(shell.flags)
     exchanges = sorted(shell.app.specs.by_name)

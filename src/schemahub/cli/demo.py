@@ -17,7 +17,7 @@ from schemahub.cli.transform import transform
 from schemahub.cli.verify import certificates, print_certificates
 from schemahub.core.errors import ProofFailed
 from schemahub.core.settings import DEFAULT_EXCHANGE, Settings
-from schemahub.pipelines.ingest import Wish
+from schemahub.pipelines.plan import Wish
 from schemahub.sandbox import Generated, Sandbox
 
 SQL = """
@@ -31,7 +31,7 @@ MARKETS = {"BTC-USD": 12_345, "ETH-USD": 4_321}
 
 @click.command()
 @common()
-def command(shell: Shell, /, **options: Any) -> int:  # noqa: ANN401
+def command(shell: Shell, /, **options: Any) -> int:
     """Run the whole job against the built-in exchange: no account, no network, 15 seconds.
 
     Ingests two markets over HTTP from loopback, makes the table, queries it, proves it.

@@ -18,7 +18,6 @@ from schemahub.cli.words import size, table
 from schemahub.core.errors import SchemaHubError
 from schemahub.core.page import Answer, Request
 from schemahub.core.settings import unknown_variables
-from schemahub.pipelines.probe import probe
 
 LOW_DISK = 2_000_000_000
 MAX_SKEW = 30.0
@@ -29,7 +28,7 @@ Verdict = tuple[str, str]
 @click.option("--offline", is_flag=True, help="Do not ask the exchange.")
 @click.option("--json", "as_json", is_flag=True, help="The same as JSON on stdout.")
 @common(base_url=True)
-def command(shell: Shell, /, **options: Any) -> int:  # noqa: ANN401
+def command(shell: Shell, /, **options: Any) -> int:
     """Check the machine, the lake and the exchange; exit 1 if something is wrong.
 
     Writes a few small objects into an existing lake, to see that a name can be taken only
@@ -83,7 +82,7 @@ def _lake(shell: Shell) -> Verdict:
     folder = shell.app.settings.lake
     if not Path(folder).is_dir():
         return "ok", f"{folder} is not there yet: the first ingest makes it"
-    probe(shell.app.store, shell.app.threads)
+    shell.app.probe()
     return "ok", f"{folder} takes a name only once, also in a race; what is stored is seen"
 
 

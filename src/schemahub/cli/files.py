@@ -17,13 +17,14 @@ from schemahub.core.layout import part_key
 @click.option("--exchange", metavar="E", help="Only this exchange.")
 @click.option("--json", "as_json", is_flag=True, help="With spans, as JSON on stdout.")
 @common()
-def command(shell: Shell, /, **options: Any) -> int:  # noqa: ANN401
+def command(shell: Shell, /, **options: Any) -> int:
     """The Parquet files that are live now, one a line: for tools that read files themselves.
 
     A glob over the folder may also find superseded files; this list never does.
 
     \b
-      duckdb -c "select count(*) from read_parquet([$(schemahub files | sed "s/.*/'&'/" | paste -sd,)])"
+      schemahub files > live.txt
+      schemahub files BTC-USD --json
     """
     shell.app.require_lake()
     app = shell.app

@@ -15,8 +15,9 @@ from schemahub.cli.words import count, size, span, tell
 from schemahub.core.errors import Interrupted, SchemaHubError, UsageError
 from schemahub.core.layout import Market
 from schemahub.core.times import instant
-from schemahub.pipelines.ingest import Outcome, Plan, Wish
+from schemahub.pipelines.ingest import Outcome
 from schemahub.pipelines.job import Job, exit_code, told
+from schemahub.pipelines.plan import Plan, Planner, Wish
 from schemahub.pipelines.source import Source
 
 # A raw trade in bytes as stored (BENCHMARKS.md): for the plan's estimate only.
@@ -36,7 +37,7 @@ RAW_BYTES_PER_TRADE = 15
 @click.option("--dry-run", is_flag=True, help="Print the plan; write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="The outcome as JSON on stdout.")
 @common(base_url=True)
-def command(shell: Shell, /, **options: Any) -> int:  # noqa: ANN401
+def command(shell: Shell, /, **options: Any) -> int:
     """Fetch trades into the immutable raw layer.
 
     A MARKET is BTC-USD or coinbase:BTC-USD; without one, the seed list (`update-seed`).
@@ -99,6 +100,7 @@ def choose(shell: Shell, texts: Sequence[str]) -> list[Market]:
 def ingest(shell: Shell, job: Job, markets: Sequence[Market], wish: Wish) -> list[Outcome]:
     """Runs the pipeline, says what happened market by market. Raises Interrupted."""
     app = shell.app
+    app.open_lake()
     items: list[tuple[Source, Market]] = [(app.source(m.exchange), m) for m in markets]
     done: list[Outcome] = []
     started = app.clock.monotonic()
@@ -151,13 +153,13 @@ def _say(shell: Shell, outcome: Outcome) -> None:
 
 def _plan(shell: Shell, markets: Sequence[Market], wish: Wish, *, as_json: bool) -> int:
     app = shell.app
-    pipeline = app.ingest()
+    planner = Planner(app.lake)
     plans: list[dict[str, Any]] = []
     failed: list[Outcome] = []
     for market in markets:
         source = app.source(market.exchange)
         try:
-            plans.append(_planned(source, pipeline.plan(source, market, wish)))
+            plans.append(_planned(source, planner.plan(source, market, wish)))
         except Interrupted:
             raise
         except SchemaHubError as error:
@@ -183,8 +185,8 @@ def _planned(source: Source, plan: Plan) -> dict[str, Any]:
         "seconds_at_limit": round(requests / source.spec.limits.rate, 1),
         "bytes": trades * RAW_BYTES_PER_TRADE,
         "cost_usd": 0,
-        "new_origin": plan.origin,
-        "reason": plan.reason,
+        "new_origin": plan.start.origin,
+        "reason": plan.start.reason,
         "notes": list(plan.notes),
     }
 

@@ -13,6 +13,7 @@ from schemahub.cli.words import count, span
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
+    from rich.progress import TaskID
 
 PLAIN_EVERY = 10.0
 
@@ -27,7 +28,7 @@ class Progress:
         self._lock = threading.Lock()
         self._planned = 0
         self._trades = 0
-        self._markets: dict[str, int] = {}
+        self._markets: dict[str, TaskID] = {}
         self._told_at = self._started
         self._bars: Bars | None = None
         shown = shell.progress and not shell.quiet
@@ -101,9 +102,9 @@ class Progress:
 
 
 def _bars() -> Bars:
-    from rich.console import Console  # noqa: PLC0415  (only a terminal needs it)
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn  # noqa: PLC0415
-    from rich.progress import Progress as Rich  # noqa: PLC0415
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+    from rich.progress import Progress as Rich
 
     return Rich(
         TextColumn("{task.description}"),

@@ -25,7 +25,7 @@ TRIES = 3
 @click.option("--rows", type=click.IntRange(1), default=TABLE_ROWS, show_default=True,
               help="How many rows a table shows.")  # fmt: skip
 @common()
-def command(shell: Shell, /, **options: Any) -> int:  # noqa: ANN401
+def command(shell: Shell, /, **options: Any) -> int:
     """Ask the lake in SQL: one SELECT, WITH, EXPLAIN or DESCRIBE. It can write nothing.
 
     Views: trades (exact), trades_float (DOUBLE, faster), bars_1m, markets.
@@ -40,9 +40,9 @@ def command(shell: Shell, /, **options: Any) -> int:  # noqa: ANN401
     return 0
 
 
-def show(shell: Shell, sql: str, form: Any = "table", rows: int = TABLE_ROWS) -> None:  # noqa: ANN401
+def show(shell: Shell, sql: str, form: Any = "table", rows: int = TABLE_ROWS) -> None:
     """Writes the result of `sql` to stdout. Raises UsageError for SQL that is not allowed."""
-    from schemahub.adapters.duck import Duck  # noqa: PLC0415  (a refused option needs no engine)
+    from schemahub.adapters.duck import Duck
 
     backend = shell.app.backend()
     for left in reversed(range(TRIES)):
@@ -62,7 +62,7 @@ def show(shell: Shell, sql: str, form: Any = "table", rows: int = TABLE_ROWS) ->
 class _Counted:
     """stdout's buffer, and whether anything went into it."""
 
-    def __init__(self, out: Any) -> None:  # noqa: ANN401
+    def __init__(self, out: Any) -> None:
         self._out = out
         self.written = 0
 
@@ -70,10 +70,10 @@ class _Counted:
         self.written += len(data)
         return int(self._out.write(data))
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._out, name)
 
-    def writelines(self, lines: Any) -> None:  # noqa: ANN401
+    def writelines(self, lines: Any) -> None:
         for line in lines:
             self.write(line)
 

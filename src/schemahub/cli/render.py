@@ -22,6 +22,7 @@ FORMATS: tuple[str, ...] = get_args(Format)
 TABLE_ROWS = 40
 Columns = tuple[tuple[str, str], ...]
 Cells = tuple[str | None, ...]
+_BETWEEN = 2  # letters that the space between two columns takes
 _PAPER = 10_000  # columns: wide enough for any line
 
 _NUMBER = re.compile(r"DECIMAL|DOUBLE|FLOAT|U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?\b")
@@ -129,7 +130,10 @@ def _write_table(result: Result, out: BinaryIO, notes: TextIO, rows: int) -> Non
     if _natural_width(console, table) > width:
         columns, shown, same = _without_constants(columns, shown)
         table = _table(columns, shown, width)
-    console.width = max(1, min(width, _natural_width(console, table)))
+    natural = max(1, _natural_width(console, table))
+    # A screen too narrow for a letter a column wraps the lines: rich would drop columns.
+    narrow = (_BETWEEN + 1) * (len(columns) + 1) > width
+    console.width = natural if narrow else min(width, natural)
     console.print(table)
     text.write(same)
     out.write(text.getvalue().encode())
@@ -147,20 +151,36 @@ def _table(columns: Columns, rows: Sequence[Cells], width: int = _PAPER) -> Tabl
     cells = [
         [_cell(value, kind) for value, (_, kind) in zip(row, columns, strict=True)] for row in rows
     ]
-    longest = [max((len(row[n]) for row in cells), default=0) for n in range(len(columns))]
-    # Where they fit, values keep their line and the names above them are folded.
-    fits = sum(longest) + 2 * len(columns) + 2 <= width
-    for (name, kind), length in zip(columns, longest, strict=True):
+    longest = [max((len(row[n]) for row in cells), default=1) for n in range(len(columns))]
+    rooms = _rooms([name for name, _ in columns], longest, width)
+    for (name, kind), room in zip(columns, rooms, strict=True):
         # Folded, never cut: half a number is a wrong number.
         table.add_column(
-            Text(_visible(name)),
+            Text(_folded(_visible(name), room)),
             justify="right" if _NUMBER.match(kind) and "[" not in kind else "left",
             overflow="fold",
-            min_width=length if fits else None,
         )
     for row in cells:
         table.add_row(*map(Text, row))
     return table
+
+
+def _rooms(names: Sequence[str], longest: Sequence[int], width: int) -> list[int]:
+    """How wide each name may be: what its values need, and what is left of `width`."""
+    rooms = [max(1, length) for length in longest]
+    spare = width - sum(rooms) - _BETWEEN * (len(names) + 1)
+    while spare > 0:
+        short = [n for n, name in enumerate(names) if len(name) > rooms[n]][:spare]
+        if not short:
+            break
+        for n in short:
+            rooms[n] += 1
+        spare -= len(short)
+    return rooms
+
+
+def _folded(name: str, room: int) -> str:
+    return "\n".join(name[n : n + room] for n in range(0, len(name), room))
 
 
 def _without_constants(columns: Columns, rows: Sequence[Cells]) -> tuple[Columns, list[Cells], str]:

@@ -25,7 +25,7 @@ from schemahub.pipelines.repair import Damage
 @click.option("--dry-run", is_flag=True, help="Print what is damaged or missing; write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="The certificates as JSON on stdout.")
 @common(base_url=True)
-def command(shell: Shell, /, **options: Any) -> int:  # noqa: ANN401
+def command(shell: Shell, /, **options: Any) -> int:
     """Set damage aside, fetch what is missing, make the table whole, and verify.
 
     \b

@@ -23,7 +23,7 @@ from schemahub.pipelines.job import told
 )
 @click.option("--json", "as_json", is_flag=True, help="The outcome as JSON on stdout.")
 @common(base_url=True)
-def command(shell: Shell, /, **options: Any) -> int:  # noqa: ANN401
+def command(shell: Shell, /, **options: Any) -> int:
     """What a scheduler calls: ingest the seed list (or the markets named), then transform.
 
     Returns the first of 1, 4, 3 that any step gave. Cron, every six hours:

@@ -17,7 +17,7 @@ from schemahub.pipelines.runs import find_run, list_runs, read_run
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="How many.")
 @click.option("--json", "as_json", is_flag=True, help="The same as JSON on stdout.")
 @common()
-def command(shell: Shell, /, **options: Any) -> int:  # noqa: ANN401
+def command(shell: Shell, /, **options: Any) -> int:
     """What each run did, latest first; `runs show LAST` tells one in full.
 
     \b
@@ -49,7 +49,7 @@ def command(shell: Shell, /, **options: Any) -> int:  # noqa: ANN401
 @command.command("show")
 @click.argument("run", default="LAST")
 @common()
-def show(shell: Shell, /, **options: Any) -> int:  # noqa: ANN401
+def show(shell: Shell, /, **options: Any) -> int:
     """Everything that a run recorded: RUN is LAST, or how its id begins."""
     shell.app.require_lake()
     run = read_run(shell.app.store, find_run(shell.app.store, options["run"]))

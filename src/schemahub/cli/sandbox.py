@@ -29,7 +29,7 @@ from schemahub.sandbox import Fault, Faults, Generated, Market, PortTaken, Recor
               help="'http_500:0.05', 'reset:0.1' or JSON; repeat for more.")  # fmt: skip
 @click.option("--fault-seed", type=int, default=0, help="Of the faults' dice.")
 @common()
-def command(shell: Shell, /, **options: Any) -> int:  # noqa: ANN401
+def command(shell: Shell, /, **options: Any) -> int:
     """Run the built-in exchange on loopback until Ctrl-C. Its URL goes to stdout.
 
     \b

@@ -20,7 +20,7 @@ from schemahub.pipelines import seed as seeds
 @click.option("--dry-run", is_flag=True, help="Print the seed; write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="The seed as JSON on stdout.")
 @common(base_url=True)
-def command(shell: Shell, /, **options: Any) -> int:  # noqa: ANN401
+def command(shell: Shell, /, **options: Any) -> int:
     """List the exchange's markets as those that `ingest` and `run` take by default.
 
     An empty or shrunken answer never wipes a seed; delisted markets stay, marked.

@@ -51,7 +51,7 @@ def command(*, base_url: bool = False) -> Callable[[F], F]:
 
     def decorate(function: F) -> F:
         @wraps(function)
-        def run(**options: Any) -> Any:  # noqa: ANN401
+        def run(**options: Any) -> Any:
             return function(shell(options), **options)
 
         wrapped: Any = run
@@ -78,7 +78,7 @@ _OPTIONS = (
 
 def shell(options: dict[str, Any]) -> Shell:
     """Takes what is common out of a command's options, and builds the app from it."""
-    from schemahub.app import App, configure  # noqa: PLC0415  (start-up speed)
+    from schemahub.app import App, configure
 
     common = {name: options.pop(name) for name in COMMON}
     flags = {"lake": common["lake"]}

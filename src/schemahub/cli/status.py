@@ -20,7 +20,7 @@ from schemahub.pipelines.runs import list_runs, read_run
 @click.option("--exchange", metavar="E", help="Only this exchange.")
 @click.option("--json", "as_json", is_flag=True, help="The same as JSON on stdout.")
 @common()
-def command(shell: Shell, /, **options: Any) -> int:  # noqa: ANN401
+def command(shell: Shell, /, **options: Any) -> int:
     """How far each market is, by the names of the stored objects alone.
 
     \b

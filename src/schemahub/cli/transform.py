@@ -30,7 +30,7 @@ ROWS_WORTH_A_PROCESS = 1 << 20
 @click.option("--dry-run", is_flag=True, help="Print the parts to write; write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="The outcome as JSON on stdout.")
 @common()
-def command(shell: Shell, /, **options: Any) -> int:  # noqa: ANN401
+def command(shell: Shell, /, **options: Any) -> int:
     """Make the exact unified table from raw: only what raw holds and the table lacks.
 
     \b

@@ -22,7 +22,7 @@ SHOWN_HOLES = 20
 @click.option("--shallow", is_flag=True, help="Go by the names of the objects; read none.")
 @click.option("--json", "as_json", is_flag=True, help="The certificates as JSON on stdout.")
 @common()
-def command(shell: Shell, /, **options: Any) -> int:  # noqa: ANN401
+def command(shell: Shell, /, **options: Any) -> int:
     """Prove that nothing is missing and nothing is twice; exit 4 if that fails.
 
     Reads every raw answer again and compares it with the table row by row. Says why a hole

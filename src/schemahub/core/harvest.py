@@ -86,7 +86,7 @@ class Marks:
         return self._moments[index] if index < len(self._moments) else None
 
 
-def harvest(
+def harvest(  # noqa: PLR0913, PLR0917  (all that decides, and nothing else)
     work: Coverage,
     pieces: Sequence[Piece],
     witnesses: Sequence[Witness],

@@ -7,7 +7,6 @@ these forms is never read as one: `parse_*` return None for it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
@@ -25,7 +24,7 @@ _RAW = re.compile(
     rf"(?:\.r(?P<revision>[1-9]\d*)|\.seen\.(?P<run>{_RUN_ID})|(?P<absent>\.absent))?"
     r"\.jsonl\.zst"
 )
-_BAD = re.compile(rf"(?P<start>\d{{{DIGITS}}})-(?P<stop>\d{{{DIGITS}}})\.bad(?P<revision>\d+)")
+_BAD = re.compile(rf"(?P<start>\d{{{DIGITS}}})-(?P<stop>\d{{{DIGITS}}})\.bad(?P<bad>\d+)")
 _ORIGIN = re.compile(rf"(?P<start>\d{{{DIGITS}}})\.origin")
 _PART = re.compile(rf"(?P<stop>\d{{{DIGITS}}})-(?P<length>\d+)\.(?P<ending>parquet|jsonl)")
 _VERSION = re.compile(r"v([1-9]\d*)")
@@ -153,32 +152,18 @@ def raw_key(market: Market, name: RawEntry) -> str:
 
 def parse_raw(filename: str) -> RawEntry | None:
     """What a name in a raw folder says, or None if it says nothing."""
-    if found := _RAW.fullmatch(filename):
-        span = _span(found["start"], found["stop"])
-        if span is None:
-            return None
-        if found["run"]:
-            return SeenName(span, found["run"])
-        if found["absent"]:
-            return AbsentName(span)
-        return RawName(span, int(found["revision"] or 0))
-    if found := _BAD.fullmatch(filename):
-        span = _span(found["start"], found["stop"])
-        return None if span is None else BadName(span, int(found["revision"]))
     if found := _ORIGIN.fullmatch(filename):
         return OriginName(int(found["start"]))
-    return None
-
-
-def markets_in_raw(keys: Iterable[str]) -> set[Market]:
-    """The markets that raw keys belong to."""
-    found = set()
-    for key in keys:
-        folder, _, rest = key.partition("/")
-        part, slash, _ = rest.partition("/")
-        if slash and folder.startswith("raw_") and folder.endswith("_trades"):
-            found.add(Market(folder[len("raw_") : -len("_trades")], symbol_of(part)))
-    return found
+    found = _RAW.fullmatch(filename) or _BAD.fullmatch(filename)
+    span = _span(found["start"], found["stop"]) if found else None
+    if found is None or span is None:
+        return None
+    said = found.groupdict()
+    if "bad" in said:
+        return BadName(span, int(said["bad"]))
+    if said["run"]:
+        return SeenName(span, said["run"])
+    return AbsentName(span) if said["absent"] else RawName(span, int(said["revision"] or 0))
 
 
 # ---------------------------------------------------------------- table

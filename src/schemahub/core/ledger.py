@@ -15,7 +15,7 @@ from schemahub.core.layout import (
     RawName,
     SeenName,
 )
-from schemahub.core.span import Coverage, Span
+from schemahub.core.span import NOTHING, Coverage, Span
 
 CHECKPOINT_VERSION = 1
 
@@ -29,8 +29,8 @@ class Ledger:
     """
 
     objects: tuple[RawName, ...] = ()
-    held: Coverage = Coverage()
-    absent: Coverage = Coverage()
+    held: Coverage = NOTHING
+    absent: Coverage = NOTHING
     origins: tuple[int, ...] = ()
     seen: tuple[SeenName, ...] = ()
     bad: tuple[BadName, ...] = ()
@@ -96,7 +96,7 @@ class Ledger:
         return Span(lowest, stop) if lowest is not None and lowest < stop else None
 
     def work(self, wanted: Span | None) -> Coverage:
-        """wanted - held - absent: what there is to fetch."""
+        """Wanted - held - absent: what there is to fetch."""
         return Coverage() if wanted is None else self.known.missing(wanted)
 
     def name_for(self, span: Span) -> RawName:
@@ -109,8 +109,10 @@ class Ledger:
 
 
 def cacheable(ledger: Ledger, chunk: int) -> Coverage:
-    """What a checkpoint may vouch for: the whole chunks, in one run, from the lowest held
-    position up to the first position that raw does not hold (absence does not count).
+    """What a checkpoint may vouch for.
+
+    The whole chunks, in one run, from the lowest held position up to the first position
+    that raw does not hold (absence does not count).
     """
     if not ledger.held:
         return Coverage()

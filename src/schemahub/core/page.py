@@ -19,7 +19,6 @@ from schemahub.core.span import Coverage
 from schemahub.core.spec import ExchangeSpec
 from schemahub.core.wire import Reader, RowRefused
 
-
 MAX_SPREAD = 1_000_000
 
 
@@ -177,21 +176,10 @@ def _unbelievable(ids: list[int]) -> list[int]:
 
 
 def _rows(answer: Answer, reader: Reader) -> tuple[dict[int, int], dict[int, str], int, int]:
-    good: dict[int, int] = {}
-    bad: dict[int, str] = {}
-    now = answer.latest
-    typed = reader.typed(answer.body)
-    if typed is not None:
-        try:
-            for row in typed:
-                trade = reader.values(
-                    row.trade_id, row.side, row.price, row.quantity, row.trade_ts, now
-                )
-                good[trade.position] = trade.trade_ts
-        except RowRefused:
-            good.clear()
-        else:
-            return good, bad, 0, len(typed)
+    """(position to time of good rows, position to reason of bad ones, unreadable, rows)."""
+    quick = _all_good(answer, reader)
+    if quick is not None:
+        return quick
     try:
         raws = reader.split(answer.body)
     except ValueError as error:
@@ -201,10 +189,12 @@ def _rows(answer: Answer, reader: Reader) -> tuple[dict[int, int], dict[int, str
             body=answer.body,
             url=answer.url,
         ) from None
+    good: dict[int, int] = {}
+    bad: dict[int, str] = {}
     unreadable = 0
     for raw in raws:
         try:
-            trade = reader.trade(raw, now)
+            trade = reader.trade(raw, answer.latest)
         except RowRefused as refused:
             if refused.position is None:
                 unreadable += 1
@@ -221,6 +211,26 @@ def _rows(answer: Answer, reader: Reader) -> tuple[dict[int, int], dict[int, str
             url=answer.url,
         )
     return good, bad, unreadable, len(raws)
+
+
+def _all_good(
+    answer: Answer, reader: Reader
+) -> tuple[dict[int, int], dict[int, str], int, int] | None:
+    """The same for an answer in which nothing is odd; None for any other."""
+    typed = reader.typed(answer.body)
+    if typed is None:
+        return None
+    now = answer.latest
+    good: dict[int, int] = {}
+    try:
+        for row in typed:
+            trade = reader.values(
+                row.trade_id, row.side, row.price, row.quantity, row.trade_ts, now
+            )
+            good[trade.position] = trade.trade_ts
+    except RowRefused:
+        return None
+    return good, {}, 0, len(typed)
 
 
 def path(market: Market, spec: ExchangeSpec) -> str:

@@ -16,7 +16,9 @@ DEFAULT_EXCHANGE = "coinbase"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`base_urls` overrides a spec's base URL, by exchange; `transform_workers` 0 means one
+    """What can be set.
+
+    `base_urls` overrides a spec's base URL, by exchange; `transform_workers` 0 means one
     process a core.
     """
 

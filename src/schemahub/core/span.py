@@ -182,3 +182,6 @@ class Coverage:
             msg = "an empty coverage has no bounds"
             raise ValueError(msg)
         return Span(self.spans[0].start, self.spans[-1].stop)
+
+
+NOTHING = Coverage()

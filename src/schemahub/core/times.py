@@ -13,8 +13,10 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 
 
 def instant(value: Instant, now: datetime) -> datetime:
-    """An aware UTC datetime of `2024-01-31`, `2024-01-31T12:00`, a date or datetime, or an
-    age before `now` such as `7d`, `12h`, `45m`, `30s`, `2w`. Naive times are UTC.
+    """An aware UTC datetime.
+
+    Of `2024-01-31`, `2024-01-31T12:00`, a date or datetime, or an age before `now` such as
+    `7d`, `12h`, `45m`, `30s`, `2w`. Naive times are UTC.
 
     Raises UsageError.
     """

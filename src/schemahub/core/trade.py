@@ -21,29 +21,37 @@ class Column:
 
     name: str
     kind: Kind
-    nullable: bool
     unit: str
     meaning: str
     example: str
+    nullable: bool = False
 
 
 UNIFIED_SCHEMA: tuple[Column, ...] = (
-    Column("exchange", "string", False, "", "lower-case id, as the spec file", "coinbase"),
-    Column("symbol", "string", False, "", "canonical BASE-QUOTE, upper case", "BTC-USD"),
-    Column("trade_id", "int64", True, "", "the exchange's own integer id", "1088000000"),
-    Column("trade_ref", "string", True, "", "its id where that is not an integer", ""),
-    Column("side", "string", True, "", "the taker's (aggressor's) side: buy or sell", "buy"),
-    Column("price", "decimal", False, "quote units per base unit", "always > 0", "65000.01"),
-    Column("quantity", "decimal", False, "base units", "always > 0", "0.00512"),
+    Column("exchange", "string", "", "lower-case id, as the spec file", "coinbase"),
+    Column("symbol", "string", "", "canonical BASE-QUOTE, upper case", "BTC-USD"),
+    Column("trade_id", "int64", "", "the exchange's own integer id", "1088000000", nullable=True),
+    Column("trade_ref", "string", "", "its id where that is not an integer", "", nullable=True),
     Column(
-        "trade_ts", "timestamp", False, "µs, UTC", "when it was executed, by the exchange",
+        "side", "string", "", "the taker's (aggressor's) side: buy or sell", "buy", nullable=True
+    ),
+    Column("price", "decimal", "quote units per base unit", "always > 0", "65000.01"),
+    Column("quantity", "decimal", "base units", "always > 0", "0.00512"),
+    Column(
+        "trade_ts",
+        "timestamp",
+        "µs, UTC",
+        "when it was executed, by the exchange",
         "2026-11-23 05:26:18.123456+00",
     ),
     Column(
-        "ingest_ts", "timestamp", False, "µs, UTC", "when the answer was received",
+        "ingest_ts",
+        "timestamp",
+        "µs, UTC",
+        "when the answer was received",
         "2026-11-23 05:26:19.000001+00",
     ),
-)  # fmt: skip
+)
 
 # Where an answer is read twice (a lost response, a zombie), only this column may differ.
 OUTSIDE_DIGEST = frozenset({"ingest_ts"})

@@ -33,7 +33,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-class RowRefused(Exception):  # noqa: N818  (a verdict on a row, caught right here in core)
+class RowRefused(Exception):
     """The row fails the contract; `position` is its id if that could be read."""
 
     def __init__(self, reason: str, position: int | None) -> None:
@@ -42,7 +42,7 @@ class RowRefused(Exception):  # noqa: N818  (a verdict on a row, caught right he
         self.position = position
 
 
-class _No(Exception):  # noqa: N818
+class _No(Exception):
     """A value that is not what the field must hold."""
 
 
@@ -188,7 +188,7 @@ class Reader:
             now,
         )
 
-    def values(  # noqa: PLR0913  (one argument a column)
+    def values(  # noqa: PLR0913, PLR0917  (one argument a column)
         self, trade_id: object, side: object, price: object, quantity: object,
         trade_ts: object, now: int,
     ) -> Trade:  # fmt: skip

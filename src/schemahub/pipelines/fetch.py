@@ -60,9 +60,29 @@ class _Page:
 class _Run:
     """The state of one market's fetching; touched by the market's own thread alone."""
 
+    work: ChunkWork
+    lake: Lake
+    marks: Marks = field(default_factory=Marks)
     chunks: list[_Chunk] = field(default_factory=list)
     error: SchemaHubError | None = None
-    ready: list[_Chunk] = field(default_factory=list)
+
+    def take(self, page: _Page, result: list[Piece] | SchemaHubError) -> None:
+        page.chunk.open -= 1
+        if isinstance(result, SchemaHubError):
+            self.error = self.error or result
+            page.chunk.failed = True
+            return
+        for one in result:
+            self.marks.add(one.lowest)
+        page.chunk.pieces += result
+
+    def filled(self) -> list[_Chunk]:
+        """Chunks all of whose pages were answered."""
+        return [one for one in self.chunks if one.drawn and not one.open and not one.failed]
+
+    def store(self, chunk: _Chunk) -> Landed:
+        self.chunks.remove(chunk)
+        return _store(self.work, self.lake, chunk, self.marks)
 
 
 def land_chunks(work: ChunkWork, lake: Lake, tasks: Tasks, width: int) -> Iterator[Landed]:
@@ -71,40 +91,25 @@ def land_chunks(work: ChunkWork, lake: Lake, tasks: Tasks, width: int) -> Iterat
     After an error no page is asked for any more; what has been answered is stored, then
     the error is raised.
     """
+    run = _Run(work, lake)
     hands = _Hands(work, lake)
-    marks = Marks()
     for one in hands.pieces:
-        marks.add(one.lowest)
-    run = _Run()
-
-    def store(chunk: _Chunk) -> Landed:
-        run.chunks.remove(chunk)
-        return _store(work, lake, chunk, marks)
+        run.marks.add(one.lowest)
 
     def fetch(page: _Page) -> list[Piece]:
         return _fetch(work, lake, page.span)
 
-    interrupted: Interrupted | None = None
-    answers = tasks.each(fetch, _pages(work, hands, run), width)
     try:
-        for page, result in answers:
-            if isinstance(result, SchemaHubError):
-                run.error = run.error or result
-                page.chunk.failed = True
-            else:
-                for one in result:
-                    marks.add(one.lowest)
-                page.chunk.pieces += result
-            page.chunk.open -= 1
-            for chunk in [c for c in run.chunks if c.drawn and not c.open and not c.failed]:
-                yield store(chunk)
+        for page, result in tasks.each(fetch, _pages(work, hands, run), width):
+            run.take(page, result)
+            for chunk in run.filled():
+                yield run.store(chunk)
     except Interrupted as stop:
-        interrupted = stop
+        run.error = stop
     for chunk in list(run.chunks):
-        yield store(chunk)
-    error = interrupted or run.error
-    if error is not None:
-        raise error
+        yield run.store(chunk)
+    if run.error is not None:
+        raise run.error
 
 
 def _pages(work: ChunkWork, hands: _Hands, run: _Run) -> Iterator[_Page]:

@@ -145,8 +145,10 @@ class Lake:
         return any(entry.key == key for entry in self.store.list(key))
 
     def readable(self, exchange: str) -> list[int]:
-        """Versions to read, lowest first. Listed before their marks: a version that
-        completes in between is only seen one reading later.
+        """Versions to read, lowest first.
+
+        Listed before their marks: a version that completes in between is only seen one
+        reading later.
         """
         versions = sorted(self.versions(exchange))
         return [version for version in versions if self.complete(version, exchange)]

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from schemahub.core.layout import Market, RawName, parse_raw
 from schemahub.pipelines import ingest as ingests
-from schemahub.pipelines.ingest import Ingest, Wish
+from schemahub.pipelines.ingest import Ingest
 from schemahub.pipelines.lake import Lake
+from schemahub.pipelines.plan import Wish
 from schemahub.pipelines.source import Source
 from schemahub.pipelines.verify import Report, Verify
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -124,7 +125,7 @@ def update(
     )
 
 
-def _matcher(pattern: str | None) -> Any:
+def _matcher(pattern: str | None) -> Callable[[str], object]:
     try:
         found = re.compile(pattern or ".*")
     except re.error as error:

@@ -57,8 +57,9 @@ class Source:
         return self.ask(market, Ask(self.spec.first_id + size, size))
 
     def first_since(self, market: Market, since: int, head: Fetched) -> int:
-        """The lowest id of a trade at or after `since` (µs since 1970); one past the head
-        if there is none. `BEGINNING` asks for the lowest id that there is.
+        """The lowest id of a trade at or after `since` (µs since 1970).
+
+        One past the head if there is none. `BEGINNING` asks for the lowest id that there is.
 
         There is no time filter: gallops back from the head, then bisects. Costs about
         2 log2(pages back) requests.

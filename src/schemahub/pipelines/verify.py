@@ -1,4 +1,4 @@
-"""Verify: is every wanted trade in the table, once, as raw tells it?
+"""Verify: every wanted trade is in the table, once, as raw tells it.
 
 Deep (the default) reads everything: each raw answer is mapped anew and compared with the
 table row by row, each part with its own digest and count. Shallow goes by names alone.
@@ -14,7 +14,7 @@ from schemahub.core.errors import ObjectCorrupt, ObjectMissing, StoreError
 from schemahub.core.layout import Market, RawName, part_key, quarantine_key, raw_key
 from schemahub.core.ledger import Ledger
 from schemahub.core.proof import Certificate, Hole, certify
-from schemahub.core.span import Coverage, Span
+from schemahub.core.span import NOTHING, Coverage, Span
 from schemahub.core.spec import ExchangeSpec
 from schemahub.core.trade import Rejected
 from schemahub.pipelines.build import RawRows
@@ -38,6 +38,14 @@ class _Findings:
     def hole(self, where: Coverage, status: str, reason: str) -> None:
         for span in where:
             self.holes.append(Hole(span, status, reason))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """A part that is looked at, and the conflicts that its quarantine tells of."""
+
+    key: str
+    conflicts: Coverage
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +137,7 @@ class Verify:
     ) -> None:
         key = part_key(piece.version, market, piece.part)
         try:
-            told = self._check_part(market, piece, key)
+            look = _Look(key, self._check_part(market, piece, key))
         except ObjectCorrupt as error:
             found.hole(Coverage(piece.keep), "missing", str(error))
             found.bad_parts.append(key)
@@ -142,7 +150,7 @@ class Verify:
                 if position < span.start:
                     self._unbacked(feed, Span(position, span.start), found)
                 for part, rows in feed.take(span):
-                    self._compare(key, part, rows, mapped, told, found)
+                    self._compare(look, part, rows, mapped, found)
                 position = span.stop
             if position < keep.stop:
                 self._unbacked(feed, Span(position, keep.stop), found)
@@ -170,34 +178,26 @@ class Verify:
         return _conflicts(refused)
 
     def _compare(
-        self,
-        key: str,
-        span: Span,
-        rows: Rows | None,
-        mapped: Mapped,
-        told: Coverage,
-        found: _Findings,
+        self, look: _Look, span: Span, rows: Rows | None, mapped: Mapped, found: _Findings
     ) -> None:
         """Rows of the table (None: it has none) against what raw says of the same span."""
         raw = mapped.rows.within(span)
-        here = Coverage() if rows is None else rows.positions()
+        here = NOTHING if rows is None else rows.positions()
         differing = raw.positions() if rows is None else self.table.differing(rows, raw)
         if rows is not None:
             found.duplicates += len(rows) - len(here)
         found.rows += here.spans
         rejected = [row for row in mapped.rejected if row.position in span]
-        conflicts = told.within(span) | _conflicts(rejected)
+        conflicts = look.conflicts.within(span) | _conflicts(rejected)
         found.hole(conflicts & here, "conflict", "the source told this id with different content")
-        refused = Coverage()
-        for row in rejected:
-            if row.position not in here and row.position not in conflicts:
-                refused = refused.add(Span(row.position, row.position + 1))
-                found.hole(Coverage.of_ids([row.position]), "quarantined", row.reason)
-        wrong = differing - conflicts - refused
+        alone = [r for r in rejected if r.position not in here and r.position not in conflicts]
+        for row in alone:
+            found.hole(Coverage.of_ids([row.position]), "quarantined", row.reason)
+        wrong = differing - conflicts - Coverage.of_ids(row.position for row in alone)
         if wrong:
-            found.bad_parts.append(key)
-        found.hole(wrong & here, "conflict", f"{key} differs from raw")
-        found.hole(wrong - here, "missing", f"in raw, but not in {key}")
+            found.bad_parts.append(look.key)
+        found.hole(wrong & here, "conflict", f"{look.key} differs from raw")
+        found.hole(wrong - here, "missing", f"in raw, but not in {look.key}")
 
     def _raw(
         self,

@@ -156,20 +156,18 @@ class _Bulk:
         word = pc.index_in(pa.array(self.columns["side"], pa.string()), value_set=words)
         ids, good = _ids(self.columns[POSITION])
         good = pc.and_(good, pc.is_valid(word))
-        numbers = []
-        for name in ("price", "quantity"):
-            text = pa.array(self.columns[name], pa.string())
-            plain = pc.match_substring_regex(text, _DECIMAL)
-            number = pc.cast(_or(plain, text, "0"), DECIMAL)
+        price, quantity = (_numbers(self.columns[name]) for name in ("price", "quantity"))
+        for number in (price, quantity):
             good = pc.and_(good, pc.greater(number, pa.scalar(0, DECIMAL)))
-            numbers.append(number)
         moments = _moments(self.columns["trade_ts"])
         ahead = [answer.latest + MAX_AHEAD for answer in self.answers]
         good = pc.and_(good, pc.greater_equal(moments, EARLIEST))
         good = pc.and_(good, pc.less_equal(moments, _repeat(ahead, self.sizes)))
         at = _repeat([_micros(answer) for answer in self.answers], self.sizes)
-        side = takers.take(word)
-        return _table(market, ids, side, *numbers, moments.cast(TIME), at.cast(TIME)), good
+        table = _table(
+            market, ids, takers.take(word), price, quantity, moments.cast(TIME), at.cast(TIME)
+        )
+        return table, good
 
 
 def _or(good: pa.Array, values: pa.Array, other: str) -> pa.Array:
@@ -182,6 +180,13 @@ def _ids(values: list[int]) -> tuple[pa.Array, pa.Array]:
     except (OverflowError, pa.ArrowInvalid):
         ids = pa.array([value if 0 <= value < 2**63 else -1 for value in values], pa.int64())
     return ids, pc.greater_equal(ids, 0)
+
+
+def _numbers(texts: list[str]) -> pa.Array:
+    """Exact decimals; 0, which no price or quantity is, where the text is not a plain one."""
+    text = pa.array(texts, pa.string())
+    plain = pc.match_substring_regex(text, _DECIMAL)
+    return pc.cast(_or(plain, text, "0"), DECIMAL)
 
 
 def _moments(texts: list[str]) -> pa.Array:
@@ -205,7 +210,7 @@ def _repeat(values: list[int], sizes: list[int]) -> pa.Array:
     return pa.array(repeated, pa.int64())
 
 
-def _table(
+def _table(  # noqa: PLR0913, PLR0917  (one argument a column)
     market: Market, ids: pa.Array, side: pa.Array, price: pa.Array, quantity: pa.Array,
     trade_ts: pa.Array, ingest_ts: pa.Array,
 ) -> pa.Table:  # fmt: skip
@@ -268,8 +273,9 @@ def _sorted(table: pa.Table) -> pa.Table:
 
 
 def _unique(table: pa.Table) -> tuple[pa.Table, list[int]]:
-    """`table` (sorted, first told first) with one row a position, and the positions whose
-    rows are not the same.
+    """`table` with one row a position, and the positions whose rows are not the same.
+
+    It comes sorted, of equal positions the one told first before the others.
     """
     count = table.num_rows
     ids = table[POSITION]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,7 +24,7 @@ from schemahub.ports import Part, PartFacts, Rows
 ROW_GROUP = 1 << 20
 BATCH = 1 << 17
 _DICTIONARY = ["exchange", "symbol", "side", "price", "quantity"]
-_DELTA = {name: "DELTA_BINARY_PACKED" for name in ("trade_id", "trade_ts", "ingest_ts")}
+_DELTA = dict.fromkeys(("trade_id", "trade_ts", "ingest_ts"), "DELTA_BINARY_PACKED")
 _PREFIX = "schemahub."
 _WORDS = frozenset({"exchange", "symbol", "trade_ref"})
 _SIDES = pa.array(["buy", "sell"], pa.string())
@@ -166,6 +166,10 @@ def _metadata(facts: PartFacts) -> dict[str, str]:
     return {_PREFIX + name: str(value) for name, value in said.items()}
 
 
+class _Running(Protocol):
+    def update(self, data: bytes | memoryview, /) -> None: ...
+
+
 class _Digest:
     """SHA-256 over the columns' values in row order, however the rows are batched.
 
@@ -188,7 +192,7 @@ class _Digest:
                 row += len(chunk)
         self._rows += table.num_rows
 
-    def _feed(self, name: str, running: Any, chunk: pa.Array, row: int) -> None:
+    def _feed(self, name: str, running: _Running, chunk: pa.Array, row: int) -> None:
         if name in _WORDS:
             self._feed_words(name, running, chunk, row)
             return
@@ -198,7 +202,7 @@ class _Digest:
             chunk = pc.fill_null(chunk, -1) if pa.types.is_integer(chunk.type) else chunk
         running.update(_bytes(chunk))
 
-    def _feed_words(self, name: str, running: Any, chunk: pa.Array, row: int) -> None:
+    def _feed_words(self, name: str, running: _Running, chunk: pa.Array, row: int) -> None:
         """Each change of a word, and in which row; as a rule there is only the first."""
         constant = len(chunk.unique()) == 1
         for index, word in enumerate([chunk[0].as_py()] if constant else chunk.to_pylist()):

@@ -1,0 +1,188 @@
+"""What is to be fetched of a market: reads the lake, asks the exchange, writes nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from schemahub.core import page as pages
+from schemahub.core.errors import IdsRestarted, ObjectCorrupt, SchemaHubError
+from schemahub.core.layout import Market, OriginName, raw_key
+from schemahub.core.ledger import Ledger
+from schemahub.core.page import Answer
+from schemahub.core.span import NOTHING, Coverage, Span
+from schemahub.core.trade import Trade
+from schemahub.core.wire import RowRefused
+from schemahub.pipelines.lake import Lake
+from schemahub.pipelines.source import BEGINNING, Fetched, Source, microseconds
+
+RECENT = timedelta(minutes=45)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How far back and forward history is wanted. `full`: from the first id there is.
+
+    `audit` asks again for what is attested absent.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    full: bool = False
+    audit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A new origin, if one is wanted: why, since when, and the answers that showed it."""
+
+    reason: str = ""
+    since: datetime | None = None
+    origin: int | None = None
+    hand: tuple[Fetched, ...] = ()
+
+    def as_json(self) -> dict[str, str | None]:
+        """What the origin's object says of itself."""
+        since = None if self.since is None else self.since.isoformat()
+        return {"reason": self.reason, "since": since}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`work` is what of `wanted` is neither held nor attested absent.
+
+    `hand` are answers that planning needed anyway, and that may be part of the work.
+    """
+
+    market: Market
+    ledger: Ledger
+    wanted: Span | None = None
+    work: Coverage = NOTHING
+    start: Start = Start()
+    hand: tuple[Fetched, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Planner:
+    """Plans against one lake."""
+
+    lake: Lake
+
+    def plan(self, source: Source, market: Market, wish: Wish) -> Plan:
+        """Raises ExchangeError, StoreError, Interrupted."""
+        lake = self.lake
+        ledger = lake.ledger(market) if wish.audit else lake.quick_ledger(market, source.spec)
+        head = source.head(market)
+        if not head.page.ids:
+            note = "the exchange has no trade of this market yet"
+            return Plan(market, ledger, notes=(note,))
+        notes = self._check_head(source, market, ledger, head)
+        stop = head.page.ids.stop
+        if wish.until is not None:
+            stop = source.first_since(market, microseconds(wish.until), head)
+        start = self._start(source, market, wish, ledger, head)
+        if start.origin is not None:
+            # At least one trade, so that even a quiet market shows where its history begins.
+            origin = max(source.spec.first_id, min(start.origin, stop - 1))
+            start = replace(start, origin=origin)
+            ledger = replace(ledger, origins=tuple(sorted({*ledger.origins, origin})))
+        wanted = ledger.wanted(stop)
+        known = ledger.held if wish.audit else ledger.known
+        work = NOTHING if wanted is None else known.missing(wanted)
+        return Plan(market, ledger, wanted, work, start, (head, *start.hand), notes)
+
+    # ------------------------------------------------------------ the head
+
+    def _check_head(
+        self, source: Source, market: Market, ledger: Ledger, head: Fetched
+    ) -> tuple[str, ...]:
+        """A head below what is held is a lagging replica, or ids that began again."""
+        held = ledger.held
+        newest = head.page.ids.stop - 1
+        if not held or newest >= held.stop - 1:
+            return ()
+        behind = held.stop - 1 - newest
+        why = f"its newest id is {newest}, but {held.stop - 1} is held"
+        if behind > source.spec.head_slack or not self._same(source, market, head, newest):
+            raise IdsRestarted(
+                f"the ids of {market} began again",
+                why,
+                "nothing was written; move this market's raw folder away to begin anew",
+            )
+        return (f"the exchange lags: {why}; nothing newer can be known now",)
+
+    def _same(self, source: Source, market: Market, head: Fetched, position: int) -> bool:
+        """Whether the head's newest row is the one that is held under its id."""
+        theirs = _row(source, head.answer, position)
+        for name in self.lake.ledger(market).overlapping(Span(position, position + 1)):
+            try:
+                lines = self.lake.raw(market, name).lines.splitlines()
+                rows = [_row(source, pages.decode(line), position) for line in lines]
+            except (ObjectCorrupt, ValueError):
+                continue  # verify and transform report it; it cannot speak here
+            if any(row is not None and row != theirs for row in rows):
+                return False
+        return True
+
+    # ------------------------------------------------------------ the origin
+
+    def _start(
+        self, source: Source, market: Market, wish: Wish, ledger: Ledger, head: Fetched
+    ) -> Start:
+        """How far back is wanted now, if that is farther than ever before."""
+        lowest = ledger.lowest_origin
+        if wish.full:
+            return self._first_start(source, market, lowest, head)
+        if wish.since is not None:
+            since, reason = wish.since, f"since {wish.since.isoformat()}"
+        elif lowest is None:
+            since = (wish.until or head.answer.served_at) - RECENT
+            reason = f"the recent window, since {since.isoformat()}"
+        else:
+            return Start()
+        if lowest is not None and self._reaches(market, lowest, since):
+            return Start()
+        origin = source.first_since(market, microseconds(since), head)
+        if lowest is not None and lowest <= origin:
+            return Start()
+        return Start(reason, since, origin)
+
+    def _first_start(
+        self, source: Source, market: Market, lowest: int | None, head: Fetched
+    ) -> Start:
+        """The first id that the exchange has: the spec's if it is there, else searched for."""
+        first = source.spec.first_id
+        if lowest is not None and (lowest <= first or self._reaches(market, lowest, None)):
+            return Start()
+        full = Start("full history", origin=first)
+        if head.page.ids.start <= first:
+            return full
+        page = source.first_page(market)
+        if page.page.ids:
+            return replace(full, hand=(page,))
+        return replace(full, origin=source.first_since(market, BEGINNING, head))
+
+    def _reaches(self, market: Market, lowest: int, since: datetime | None) -> bool:
+        """Whether the lowest origin says that it goes back to `since` (None: to the first id).
+
+        Saves asking the exchange.
+        """
+        key = raw_key(market, OriginName(lowest))
+        try:
+            said = json.loads(self.lake.store.read(key))["since"]
+            return said is None or (since is not None and datetime.fromisoformat(said) <= since)
+        except (SchemaHubError, ValueError, KeyError, TypeError):
+            return False
+
+
+def _row(source: Source, answer: Answer, position: int) -> Trade | None:
+    for raw in source.reader.split(answer.body):
+        try:
+            trade = source.reader.trade(raw, answer.latest)
+        except RowRefused:
+            continue
+        if trade.position == position:
+            return trade
+    return None
