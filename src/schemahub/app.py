@@ -170,7 +170,7 @@ class App:
             rng=jitter(),
             user_agent=f"schemahub/{schemahub.__version__}",
             statuses=spec.statuses,
-            pool_size=self.settings.workers * self.settings.chunk_concurrency + 1,
+            pool_size=self.settings.workers * self.settings.requests_at_once + 1,
         )
         return Source(spec, client)
 
@@ -197,7 +197,7 @@ class App:
             self.clock,
             self.metrics,
             self.run_id,
-            self.settings.chunk_concurrency,
+            self.settings.requests_at_once,
         )
 
     def transform(self) -> Transform:

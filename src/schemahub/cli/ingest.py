@@ -32,7 +32,7 @@ RAW_BYTES_PER_TRADE = 15
 @click.option("--full", is_flag=True, help="From the first trade that the exchange has.")
 @click.option("--workers", type=int, metavar="N", help="Markets at once. [default: 3]")
 @click.option(
-    "--chunk-concurrency", type=int, metavar="N", help="Requests at once for a market. [default: 5]"
+    "--chunk-concurrency", type=int, metavar="N", help="Chunks of a market at once. [default: 5]"
 )
 @click.option("--dry-run", is_flag=True, help="Print the plan; write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="The outcome as JSON on stdout.")
@@ -153,7 +153,7 @@ def _say(shell: Shell, outcome: Outcome) -> None:
 
 def _plan(shell: Shell, markets: Sequence[Market], wish: Wish, *, as_json: bool) -> int:
     app = shell.app
-    planner = Planner(app.lake)
+    planner = Planner(app.lake, app.threads)
     plans: list[dict[str, Any]] = []
     failed: list[Outcome] = []
     for market in markets:

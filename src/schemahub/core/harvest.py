@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from schemahub.core.layout import AbsentName, RawEntry, SeenName
 from schemahub.core.ledger import Ledger
 from schemahub.core.page import Page
-from schemahub.core.span import Coverage, Span
+from schemahub.core.span import NOTHING, Coverage, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +143,15 @@ def _data(
     for span in spans:
         window = Coverage((span,))
         told = [(one.bad if bad else one.ids) & window for one in pieces]
-        # Lowest first, so that a reader finds rows in axis order.
-        order = sorted((part.start, index) for index, part in enumerate(told) if part)
-        data = b"".join(pieces[index].packed for _, index in order)
-        objects.append((ledger.name_for(span), data))
+        # Lowest first, so that a reader finds rows in axis order; none that adds nothing.
+        order = sorted((part.start, -len(part), index) for index, part in enumerate(told) if part)
+        needed: list[bytes] = []
+        taken = NOTHING
+        for _, _, index in order:
+            if told[index] - taken:
+                needed.append(pieces[index].packed)
+                taken |= told[index]
+        objects.append((ledger.name_for(span), b"".join(needed)))
     return objects
 
 

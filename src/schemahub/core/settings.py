@@ -10,6 +10,9 @@ from typing import Any
 from schemahub.core.errors import ConfigError
 
 MAX_THREADS = 200
+# A chunk in flight asks for so many of its pages at once: five chunks then use up a burst of
+# fifteen, and reach ten requests a second at up to 1.5 s of latency.
+PAGES_AT_ONCE = 3
 # The only place that names an exchange outside its spec: what `BTC-USD` alone means.
 DEFAULT_EXCHANGE = "coinbase"
 
@@ -28,6 +31,11 @@ class Settings:
     chunk_concurrency: int = 5
     transform_workers: int = 0
     base_urls: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def requests_at_once(self) -> int:
+        """Requests under way for one market; with `workers` never over MAX_THREADS."""
+        return min(self.chunk_concurrency * PAGES_AT_ONCE, MAX_THREADS // self.workers)
 
 
 @dataclass(frozen=True, slots=True)

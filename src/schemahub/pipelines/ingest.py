@@ -48,7 +48,7 @@ class Ingest:
     clock: Clock
     metrics: Metrics
     run_id: str
-    chunk_concurrency: int = 5
+    requests_at_once: int = 15
 
     def run(
         self, markets: Sequence[tuple[Source, Market]], wish: Wish, workers: int
@@ -73,7 +73,7 @@ class Ingest:
         """One market. What goes wrong is in the outcome; raises Interrupted alone."""
         outcome = Outcome(market)
         try:
-            plan = Planner(self.lake).plan(source, market, wish)
+            plan = Planner(self.lake, self.tasks).plan(source, market, wish)
             self.metrics.emit("market.planned", market=str(market), trades=len(plan.work))
             outcome.notes += plan.notes
             self._land(source, plan, outcome)
@@ -88,7 +88,7 @@ class Ingest:
         work = ChunkWork(source, plan.market, plan.ledger, plan.work, plan.hand, self.run_id)
         held, absent = NOTHING, NOTHING
         try:
-            for landed in land_chunks(work, self.lake, self.tasks, self.chunk_concurrency):
+            for landed in land_chunks(work, self.lake, self.tasks, self.requests_at_once):
                 held |= landed.held
                 absent |= landed.absent
                 self._count(outcome, landed)

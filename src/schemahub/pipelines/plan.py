@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -16,6 +17,7 @@ from schemahub.core.trade import Trade
 from schemahub.core.wire import RowRefused
 from schemahub.pipelines.lake import Lake
 from schemahub.pipelines.source import BEGINNING, Fetched, Source, microseconds
+from schemahub.ports import Tasks
 
 RECENT = timedelta(minutes=45)
 
@@ -64,17 +66,27 @@ class Plan:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Ends:
+    """The newest page of a market, and the lowest if it was asked for."""
+
+    head: Fetched
+    first: Fetched | None
+
+
 @dataclass(frozen=True)
 class Planner:
     """Plans against one lake."""
 
     lake: Lake
+    tasks: Tasks
 
     def plan(self, source: Source, market: Market, wish: Wish) -> Plan:
         """Raises ExchangeError, StoreError, Interrupted."""
         lake = self.lake
         ledger = lake.ledger(market) if wish.audit else lake.quick_ledger(market, source.spec)
-        head = source.head(market)
+        ends = self._ends(source, market, both=self._wants_first(source, market, wish, ledger))
+        head = ends.head
         if not head.page.ids:
             note = "the exchange has no trade of this market yet"
             return Plan(market, ledger, notes=(note,))
@@ -82,7 +94,7 @@ class Planner:
         stop = head.page.ids.stop
         if wish.until is not None:
             stop = source.first_since(market, microseconds(wish.until), head)
-        start = self._start(source, market, wish, ledger, head)
+        start = self._start(source, market, wish, ledger, ends)
         if start.origin is not None:
             # At least one trade, so that even a quiet market shows where its history begins.
             origin = max(source.spec.first_id, min(start.origin, stop - 1))
@@ -92,6 +104,20 @@ class Planner:
         known = ledger.held if wish.audit else ledger.known
         work = NOTHING if wanted is None else known.missing(wanted)
         return Plan(market, ledger, wanted, work, start, (head, *start.hand), notes)
+
+    def _ends(self, source: Source, market: Market, *, both: bool) -> _Ends:
+        """The newest page, and the lowest one at the same time if `both` are needed."""
+
+        def ask(question: Callable[[Market], Fetched]) -> Fetched:
+            return question(market)
+
+        found: dict[Callable[[Market], Fetched], Fetched] = {}
+        asks = [source.head, source.first_page] if both else [source.head]
+        for question, answer in self.tasks.each(ask, asks, len(asks)):
+            if isinstance(answer, SchemaHubError):
+                raise answer
+            found[question] = answer
+        return _Ends(found[source.head], found.get(source.first_page))
 
     # ------------------------------------------------------------ the head
 
@@ -128,41 +154,42 @@ class Planner:
 
     # ------------------------------------------------------------ the origin
 
+    def _wants_first(self, source: Source, market: Market, wish: Wish, ledger: Ledger) -> bool:
+        """Whether all history is wanted, and was not before."""
+        lowest = ledger.lowest_origin
+        if not wish.full or lowest is None:
+            return wish.full
+        return lowest > source.spec.first_id and not self._reaches(market, lowest, None)
+
     def _start(
-        self, source: Source, market: Market, wish: Wish, ledger: Ledger, head: Fetched
+        self, source: Source, market: Market, wish: Wish, ledger: Ledger, ends: _Ends
     ) -> Start:
         """How far back is wanted now, if that is farther than ever before."""
-        lowest = ledger.lowest_origin
-        if wish.full:
-            return self._first_start(source, market, lowest, head)
-        if wish.since is not None:
-            since, reason = wish.since, f"since {wish.since.isoformat()}"
-        elif lowest is None:
-            since = (wish.until or head.answer.served_at) - RECENT
-            reason = f"the recent window, since {since.isoformat()}"
-        else:
+        if ends.first is not None:
+            # The spec's first id if it is there, else the first that the exchange has.
+            if ends.first.page.ids:
+                return Start("full history", None, source.spec.first_id, (ends.first,))
+            origin = source.first_since(market, BEGINNING, ends.head)
+            return Start("full history", None, origin)
+        since, reason = self._since(wish, ledger, ends.head)
+        if since is None:
             return Start()
+        lowest = ledger.lowest_origin
         if lowest is not None and self._reaches(market, lowest, since):
             return Start()
-        origin = source.first_since(market, microseconds(since), head)
-        if lowest is not None and lowest <= origin:
-            return Start()
-        return Start(reason, since, origin)
+        origin = source.first_since(market, microseconds(since), ends.head)
+        return Start(reason, since, origin) if lowest is None or origin < lowest else Start()
 
-    def _first_start(
-        self, source: Source, market: Market, lowest: int | None, head: Fetched
-    ) -> Start:
-        """The first id that the exchange has: the spec's if it is there, else searched for."""
-        first = source.spec.first_id
-        if lowest is not None and (lowest <= first or self._reaches(market, lowest, None)):
-            return Start()
-        full = Start("full history", origin=first)
-        if head.page.ids.start <= first:
-            return full
-        page = source.first_page(market)
-        if page.page.ids:
-            return replace(full, hand=(page,))
-        return replace(full, origin=source.first_since(market, BEGINNING, head))
+    def _since(self, wish: Wish, ledger: Ledger, head: Fetched) -> tuple[datetime | None, str]:
+        """The time from which on history is wanted, and in whose words; None if all is well."""
+        if wish.full:
+            return None, ""
+        if wish.since is not None:
+            return wish.since, f"since {wish.since.isoformat()}"
+        if ledger.lowest_origin is not None:
+            return None, ""
+        since = (wish.until or head.answer.served_at) - RECENT
+        return since, f"the recent window, since {since.isoformat()}"
 
     def _reaches(self, market: Market, lowest: int, since: datetime | None) -> bool:
         """Whether the lowest origin says that it goes back to `since` (None: to the first id).

@@ -215,7 +215,7 @@ def _listen(
 class _Connection(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    server: _Server
+    server: _Server  # type: ignore[mutable-override]  # it is ours that makes connections
 
     def do_GET(self) -> None:
         path, _, query = self.path.partition("?")

@@ -1,0 +1,35 @@
+"""The worlds that scenarios happen in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from schemahub.sandbox import Generated, Sandbox
+from tests.e2e.world import BTC, Clock, World
+
+Make = Callable[..., World]
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
+    """`make(trades)` or `make({symbol: trades or source}, **sandbox's keywords)`."""
+    monkeypatch.chdir(tmp_path)  # no schemahub.toml of whoever runs the tests
+    with ExitStack() as stack:
+
+        def made(markets: Any = 1500, **keywords: Any) -> World:
+            if isinstance(markets, int):
+                markets = {BTC: markets}
+            sources = {
+                symbol: Generated(seed=5, trades=source) if isinstance(source, int) else source
+                for symbol, source in markets.items()
+            }
+            clock = Clock()
+            box = stack.enter_context(Sandbox(sources, clock=clock, **keywords))
+            return World(tmp_path / "lake", box, clock)
+
+        yield made

@@ -1,0 +1,212 @@
+"""A lake in memory whose raw objects are made by hand, and an oracle of what it must show.
+
+The oracle knows the trades by arithmetic and reads tables with pyarrow alone: it shares no
+code with what it judges.
+"""
+
+from __future__ import annotations
+
+import io
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pyarrow.parquet as pq
+
+from schemahub.adapters import specs as spec_files
+from schemahub.adapters.clock import Stop
+from schemahub.adapters.parquet import ArrowMapper, ParquetTable
+from schemahub.adapters.store_memory import MemoryStore
+from schemahub.adapters.tasks import Processes
+from schemahub.adapters.zstd import Zstd
+from schemahub.core import page
+from schemahub.core.layout import Market, OriginName, RawName, part_key, raw_key
+from schemahub.core.page import Answer
+from schemahub.core.proof import Certificate
+from schemahub.core.span import Span
+from schemahub.core.spec import ExchangeSpec
+from schemahub.pipelines.build import Builder, RawRows
+from schemahub.pipelines.lake import Lake, Specs
+from schemahub.pipelines.transform import Outcome, Transform
+from schemahub.pipelines.verify import Report, Verify
+from schemahub.ports import NoMetrics, Store
+
+BTC = Market("coinbase", "BTC-USD")
+ETH = Market("coinbase", "ETH-USD")
+AT = datetime(2024, 6, 1, 12, 0, 0, 123457, tzinfo=UTC)
+DATE = "Sat, 01 Jun 2024 12:00:00 GMT"
+GENESIS = datetime(2024, 1, 1, tzinfo=UTC)
+
+Row = tuple[str, str, int, str, Decimal, Decimal, datetime]
+
+
+def coinbase() -> ExchangeSpec:
+    return spec_files.load(spec_files.installed()["coinbase"])
+
+
+def wire(position: int, market: Market = BTC, **changed: object) -> dict[str, object]:
+    """The row of the wire with this id, as the exchange tells it; `changed` fields differ."""
+    dice = random.Random(f"{market} {position}")
+    moment = GENESIS + timedelta(microseconds=position * 750_001)
+    row: dict[str, object] = {
+        "trade_id": position,
+        "side": dice.choice(["buy", "sell"]),
+        "size": f"{dice.randrange(10**9) + 1}e-8" if dice.random() < 0.001 else _money(dice),
+        "price": _money(dice),
+        "time": moment.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+    }
+    return row | changed
+
+
+def _money(dice: random.Random) -> str:
+    whole, decimals = dice.randrange(100_000), dice.randrange(9)
+    return f"{whole}.{dice.randrange(1, 10**8):08d}"[: -decimals or None].rstrip(".") or "1"
+
+
+def expected(position: int, market: Market = BTC) -> Row:
+    """The table's row for `wire(position)`."""
+    row = wire(position, market)
+    taker = {"buy": "sell", "sell": "buy"}[str(row["side"])]
+    return (
+        market.exchange,
+        market.symbol,
+        position,
+        taker,
+        Decimal(str(row["price"])),
+        Decimal(str(row["size"])),
+        GENESIS + timedelta(microseconds=position * 750_001),
+    )
+
+
+def body(rows: Iterable[Mapping[str, object] | bytes]) -> bytes:
+    texts = (row if isinstance(row, bytes) else msgspec.json.encode(row) for row in rows)
+    return b"[" + b",".join(texts) + b"]"
+
+
+@dataclass
+class RawLake:
+    """`market`'s raw objects are put by hand; the pipelines over it are the real ones."""
+
+    market: Market = BTC
+    spec: ExchangeSpec = field(default_factory=coinbase)
+    store: Store = field(default_factory=MemoryStore)
+
+    @property
+    def lake(self) -> Lake:
+        return Lake(self.store, Zstd(), NoMetrics())
+
+    @property
+    def specs(self) -> Specs:
+        return Specs({self.spec.exchange: self.spec})
+
+    # ------------------------------------------------------------ making raw
+
+    def answer(
+        self,
+        rows: Iterable[Mapping[str, object] | bytes],
+        at: datetime = AT,
+        market: Market | None = None,
+        below: int = 0,
+    ) -> Answer:
+        path = page.path(market or self.market, self.spec)
+        url = f"https://api.exchange.coinbase.com{path}?limit=1000&after={below}"
+        return Answer(at, url, 200, DATE, body(rows))
+
+    def answers(self, span: Span, at: datetime = AT) -> list[Answer]:
+        """Pages of a thousand, newest row first, as they are fetched."""
+        return [
+            self.answer([wire(n, self.market) for n in range(stop - 1, start - 1, -1)], at,
+                        below=stop)
+            for start in range(span.start, span.stop, 1000)
+            for stop in [min(span.stop, start + 1000)]
+        ]  # fmt: skip
+
+    def packed(self, answers: Iterable[Answer]) -> bytes:
+        return b"".join(Zstd().pack(page.encode(one)) for one in answers)
+
+    def put(
+        self, start: int, stop: int, answers: Sequence[Answer] | None = None, revision: int = 0
+    ) -> str:
+        """A raw object named start..stop; by default it holds what its name says."""
+        span = Span(start, stop)
+        told = self.answers(span) if answers is None else answers
+        key = raw_key(self.market, RawName(span, revision))
+        assert self.store.create(key, self.packed(told))
+        return key
+
+    def origin(self, start: int) -> None:
+        self.store.create(raw_key(self.market, OriginName(start)), b'{"since":null}\n')
+
+    # ------------------------------------------------------------ the pipelines
+
+    def builder(self) -> Builder:
+        return Builder(self.lake, RawRows(self.lake, ArrowMapper()), ParquetTable())
+
+    def pipeline(self) -> Transform:
+        return Transform(self.lake, self.builder(), self.specs, Processes(Stop()), NoMetrics())
+
+    def transform(self, *, rebuild: bool = False, markets: Sequence[Market] = ()) -> Outcome:
+        """The outcome of this lake's market."""
+        chosen = list(markets) or self.lake.markets()
+        outcomes = {
+            one.market: one for one in self.pipeline().run(chosen, rebuild=rebuild, workers=1)
+        }
+        return outcomes[self.market]
+
+    def transformed(self) -> Outcome:
+        outcome = self.transform()
+        assert (outcome.state, outcome.error) == ("complete", None), outcome
+        return outcome
+
+    def report(self, *, deep: bool = True) -> Report:
+        pipeline = Verify(
+            self.lake, RawRows(self.lake, ArrowMapper()), ParquetTable(), self.specs, NoMetrics()
+        )
+        return pipeline.market(self.market, deep=deep)
+
+    def verify(self, *, deep: bool = True) -> Certificate:
+        return self.report(deep=deep).certificate
+
+    # ------------------------------------------------------------ what it shows
+
+    def shown(self) -> list[Row]:
+        """Every row that a reader reads, in the order read; ids may stand twice."""
+        rows: list[Row] = []
+        for piece in self.lake.slices(self.market):
+            key = part_key(piece.version, self.market, piece.part)
+            rows += [
+                row
+                for row in part_rows(self.store.read(key))
+                if any(row[2] in span for span in piece.keep)
+            ]
+        return sorted(rows, key=lambda row: row[2])
+
+    def parts(self, version: int = 1) -> list[Span]:
+        return self.lake.parts(version, self.market)
+
+
+def part_rows(data: bytes) -> Iterator[Row]:
+    """The rows of a Parquet file without ingest_ts."""
+    for row in pq.read_table(io.BytesIO(data)).to_pylist():
+        yield _row(row)
+
+
+def _row(row: dict[str, Any]) -> Row:
+    assert row["trade_ref"] is None
+    return (
+        row["exchange"],
+        row["symbol"],
+        row["trade_id"],
+        row["side"],
+        row["price"],
+        row["quantity"],
+        row["trade_ts"],
+    )
+
+
+def truth(start: int, stop: int, market: Market = BTC) -> list[Row]:
+    return [expected(n, market) for n in range(start, stop)]
