@@ -17,7 +17,7 @@ code := $(wildcard src tests benchmarks)
 pins := requirements/build.txt requirements/runtime.txt
 
 ifdef uv
-install := $(uv) pip install --quiet --python $(py)
+install := $(uv) pip install --quiet --compile-bytecode --python $(py)
 else
 install := $(py) -m pip install --quiet --no-input --disable-pip-version-check
 endif

@@ -6,11 +6,10 @@ each asking reads the lake as it is then.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime
 from difflib import get_close_matches
 from html import escape
 from itertools import islice
@@ -31,6 +30,7 @@ from schemahub.adapters.duck import (
 from schemahub.core.errors import ObjectMissing, UsageError
 from schemahub.core.layout import Market
 from schemahub.core.span import Coverage
+from schemahub.core.times import instant
 from schemahub.core.trade import UNIFIED_SCHEMA
 
 if TYPE_CHECKING:
@@ -43,8 +43,6 @@ Params = Sequence[Any] | Mapping[str, Any] | None
 
 _TRIES = 3
 _SHOWN = 20
-_AGO = re.compile(r"(\d{1,6})([smhdw])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _COLUMNS = tuple(column.name for column in UNIFIED_SCHEMA)
 
 
@@ -187,9 +185,7 @@ class Lake:
         return list(dict.fromkeys(_market(name, held) for name in names))
 
     def _instant(self, value: Instant) -> datetime | None:
-        if isinstance(value, str) and (ago := _AGO.fullmatch(value.strip())):
-            return self._backend.now() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        return _absolute(value)
+        return None if value is None else instant(value, self._backend.now())
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,22 +367,6 @@ def _where(since: datetime | None, until: datetime | None) -> tuple[str, list[da
     given = [(term, value) for term, value in terms if value is not None]
     where = " WHERE " + " AND ".join(term for term, _ in given) if given else ""
     return where, [value for _, value in given]
-
-
-def _absolute(value: Instant) -> datetime | None:
-    match value:
-        case None:
-            return None
-        case datetime():
-            return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
-        case date():
-            return datetime.combine(value, time(), UTC)
-        case str():
-            try:
-                return _absolute(datetime.fromisoformat(value.strip()))
-            except ValueError as error:
-                advice = "write 2024-01-31, 2024-01-31T12:00:00Z, or 7d for seven days ago"
-                raise UsageError(f"{value!r} is not a time", str(error), advice) from error
 
 
 def _title(markets: Sequence[Market] | None, since: datetime | None, until: datetime | None) -> str:

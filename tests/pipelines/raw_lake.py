@@ -63,8 +63,9 @@ def wire(position: int, market: Market = BTC, **changed: object) -> dict[str, ob
 
 
 def _money(dice: random.Random) -> str:
-    whole, decimals = dice.randrange(100_000), dice.randrange(9)
-    return f"{whole}.{dice.randrange(1, 10**8):08d}"[: -decimals or None].rstrip(".") or "1"
+    text = f"{dice.randrange(100_000)}.{dice.randrange(1, 10**8):08d}"
+    cut = text[: -dice.randrange(9) or None].rstrip(".")
+    return cut if Decimal(cut) else text
 
 
 def expected(position: int, market: Market = BTC) -> Row:
@@ -174,14 +175,14 @@ class RawLake:
     # ------------------------------------------------------------ what it shows
 
     def shown(self) -> list[Row]:
-        """Every row that a reader reads, in the order read; ids may stand twice."""
+        """Every row that a reader reads (of a whole part: all), by id; ids may stand twice."""
         rows: list[Row] = []
         for piece in self.lake.slices(self.market):
             key = part_key(piece.version, self.market, piece.part)
             rows += [
                 row
                 for row in part_rows(self.store.read(key))
-                if any(row[2] in span for span in piece.keep)
+                if piece.whole or any(row[2] in span for span in piece.keep)
             ]
         return sorted(rows, key=lambda row: row[2])
 

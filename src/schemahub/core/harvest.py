@@ -93,19 +93,20 @@ def harvest(  # noqa: PLR0913, PLR0917  (all that decides, and nothing else)
     ledger: Ledger,
     marks: Marks,
     run_id: str,
-    settle: timedelta,
+    settle: timedelta | None,
 ) -> Harvest:
     """What to store of `work` (the wanted positions of one chunk).
 
     Good rows are held. A bad row is held once two runs agree that it is bad. A hole is
     attested absent once answers of two runs, `settle` apart, pass over it. Anything else
-    is sighted, and stays missing.
+    is sighted, and stays missing. Without `settle` only good rows are held, nothing is
+    concluded about the rest.
     """
     held = work & _union(piece.ids for piece in pieces)
     rest = work - held
     objects = _data(held, pieces, ledger)
-    if not rest:
-        return Harvest(tuple(objects), held, Coverage(), Coverage())
+    if not rest or settle is None:
+        return Harvest(tuple(objects), held, NOTHING, rest)
 
     bad = rest & _union(piece.bad for piece in pieces)
     twice_bad = bad & _union(w.bad for w in witnesses if w.run_id != run_id)
@@ -127,8 +128,8 @@ def harvest(  # noqa: PLR0913, PLR0917  (all that decides, and nothing else)
         packed += [p.packed for p in pieces if _silent(p) & Coverage((span,))]
         objects.append((AbsentName(span), b"".join(packed)))
 
-    known = _union(w.silence | w.bad for w in witnesses) | ledger.absent
-    fresh = ((quiet - absent) | (bad - twice_bad)) - known
+    fresh = quiet - absent - ledger.absent - _union(w.silence for w in witnesses)
+    fresh |= bad - twice_bad - _union(w.bad for w in witnesses)
     for span in fresh:
         window = Coverage((span,))
         packed = [p.packed for p in pieces if (_silent(p) | p.bad) & window]

@@ -14,20 +14,23 @@ from schemahub.core.errors import UsageError
 from schemahub.core.span import Span
 
 DIGITS = 20
-MAX_POSITION = 10**DIGITS - 1
+MAX_SYMBOL = 64
+# One past the highest position: ids are 63 bits wide, and so is the length of any span.
+MAX_STOP = 2**63 - 1
 
 _SEGMENT = re.compile(r"[A-Z0-9.:_-]+")
 _EXCHANGE = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_N = f"[0-9]{{{DIGITS}}}"
 _RUN_ID = r"[0-9A-Za-z]+"
 _RAW = re.compile(
-    rf"(?P<start>\d{{{DIGITS}}})-(?P<stop>\d{{{DIGITS}}})"
-    rf"(?:\.r(?P<revision>[1-9]\d*)|\.seen\.(?P<run>{_RUN_ID})|(?P<absent>\.absent))?"
+    rf"(?P<start>{_N})-(?P<stop>{_N})"
+    rf"(?:\.r(?P<revision>[1-9][0-9]*)|\.seen\.(?P<run>{_RUN_ID})|(?P<absent>\.absent))?"
     r"\.jsonl\.zst"
 )
-_BAD = re.compile(rf"(?P<start>\d{{{DIGITS}}})-(?P<stop>\d{{{DIGITS}}})\.bad(?P<bad>\d+)")
-_ORIGIN = re.compile(rf"(?P<start>\d{{{DIGITS}}})\.origin")
-_PART = re.compile(rf"(?P<stop>\d{{{DIGITS}}})-(?P<length>\d+)\.(?P<ending>parquet|jsonl)")
-_VERSION = re.compile(r"v([1-9]\d*)")
+_BAD = re.compile(rf"(?P<start>{_N})-(?P<stop>{_N})\.bad(?P<bad>0|[1-9][0-9]*)")
+_ORIGIN = re.compile(rf"(?P<start>{_N})\.origin")
+_PART = re.compile(rf"(?P<stop>{_N})-(?P<length>{_N})\.parquet")
+_VERSION = re.compile(r"v([1-9][0-9]*)")
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -44,7 +47,7 @@ class Market:
                 "names are lower case letters, digits and _, as the spec files are called",
                 "see `schemahub config show` for the exchanges there are",
             )
-        if not self.symbol or len(self.symbol) > 64 or self.symbol != self.symbol.upper():  # noqa: PLR2004
+        if not _is_symbol(self.symbol):
             raise UsageError(
                 f"{self.symbol!r} is not a market's symbol",
                 "symbols are BASE-QUOTE in upper case, at most 64 characters",
@@ -53,6 +56,11 @@ class Market:
 
     def __str__(self) -> str:
         return f"{self.exchange}:{self.symbol}"
+
+
+def _is_symbol(text: str) -> bool:
+    printable = text.isprintable() and not any("\ud800" <= char <= "\udfff" for char in text)
+    return 0 < len(text) <= MAX_SYMBOL and text == text.upper() and printable
 
 
 def segment(symbol: str) -> str:
@@ -66,9 +74,13 @@ def segment(symbol: str) -> str:
     return encoded if encoded.strip(".") else encoded.replace(".", "%2E")
 
 
-def symbol_of(part: str) -> str:
-    """The symbol that `segment` encoded."""
-    return unquote(part)
+def market_of(exchange: str, part: str) -> Market | None:
+    """The market whose symbol `segment` encoded as `part`; None if it is no such name."""
+    try:
+        market = Market(exchange, unquote(part))
+    except UsageError:
+        return None
+    return market if segment(market.symbol) == part else None
 
 
 # ---------------------------------------------------------------- raw
@@ -135,7 +147,7 @@ class OriginName:
 
     @property
     def filename(self) -> str:
-        return f"{self.start:0{DIGITS}}.origin"
+        return f"{_number(self.start)}.origin"
 
 
 RawEntry = RawName | SeenName | AbsentName | BadName | OriginName
@@ -153,7 +165,8 @@ def raw_key(market: Market, name: RawEntry) -> str:
 def parse_raw(filename: str) -> RawEntry | None:
     """What a name in a raw folder says, or None if it says nothing."""
     if found := _ORIGIN.fullmatch(filename):
-        return OriginName(int(found["start"]))
+        start = int(found["start"])
+        return OriginName(start) if start < MAX_STOP else None
     found = _RAW.fullmatch(filename) or _BAD.fullmatch(filename)
     span = _span(found["start"], found["stop"]) if found else None
     if found is None or span is None:
@@ -177,7 +190,7 @@ class PartName:
 
     @property
     def stem(self) -> str:
-        return f"{self.span.stop:0{DIGITS}}-{len(self.span)}"
+        return f"{_number(self.span.stop)}-{_number(len(self.span))}"
 
 
 def table_prefix(version: int, exchange: str) -> str:
@@ -204,10 +217,10 @@ def complete_key(version: int, exchange: str) -> str:
 
 def parse_part(filename: str) -> Span | None:
     found = _PART.fullmatch(filename)
-    if found is None or found["ending"] != "parquet":
+    if found is None:
         return None
     stop, length = int(found["stop"]), int(found["length"])
-    return Span(stop - length, stop) if 0 < length <= stop else None
+    return Span(stop - length, stop) if 0 < length <= stop <= MAX_STOP else None
 
 
 def parse_version(folder: str) -> int | None:
@@ -246,9 +259,14 @@ def seed_key(exchange: str) -> str:
 
 
 def _bounds(span: Span) -> str:
-    return f"{span.start:0{DIGITS}}-{span.stop:0{DIGITS}}"
+    return f"{_number(span.start)}-{_number(span.stop)}"
+
+
+def _number(position: int) -> str:
+    """Zero-padded: so names sort as their numbers do."""
+    return f"{position:0{DIGITS}}"
 
 
 def _span(start: str, stop: str) -> Span | None:
     first, last = int(start), int(stop)
-    return Span(first, last) if first < last else None
+    return Span(first, last) if first < last <= MAX_STOP else None

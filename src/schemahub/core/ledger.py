@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,6 +22,14 @@ CHECKPOINT_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What the cache of a listing vouches for: one run of held positions, and the origins."""
+
+    covered: Coverage
+    origins: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Ledger:
     """The union of the object names of one market.
 
@@ -36,8 +45,8 @@ class Ledger:
     bad: tuple[BadName, ...] = ()
 
     @staticmethod
-    def of(entries: Iterable[RawEntry], cached: Coverage | None = None) -> Ledger:
-        """`cached` is coverage that a checkpoint vouches for and the listing left out."""
+    def of(entries: Iterable[RawEntry], cached: Checkpoint | None = None) -> Ledger:
+        """`cached` is what a checkpoint vouches for and the listing left out."""
         raws: list[RawName] = []
         absents: list[Span] = []
         origins: list[int] = []
@@ -59,11 +68,12 @@ class Ledger:
         objects = tuple(sorted(raw for raw in raws if (raw.span, raw.revision) not in marked))
         held = Coverage.of(raw.span for raw in objects)
         if cached:
-            held |= cached
+            held |= cached.covered
+            origins += cached.origins
         # A late trade that was once attested absent is simply held.
         absent = Coverage.of(absents) - held
         return Ledger(
-            objects, held, absent, tuple(sorted(origins)), tuple(sorted(seen)), tuple(bad)
+            objects, held, absent, tuple(sorted(set(origins))), tuple(sorted(seen)), tuple(bad)
         )
 
     @property
@@ -130,17 +140,25 @@ def write_checkpoint(market: Market, ledger: Ledger, chunk: int) -> bytes:
         "covered": [[span.start, span.stop] for span in covered],
         "held": [[span.start, span.stop] for span in ledger.held],
         "absent": [[span.start, span.stop] for span in ledger.absent],
+        "origins": list(ledger.origins),
         "watermark": ledger.watermark,
     }
-    return json.dumps(content, separators=(",", ":")).encode() + b"\n"
+    return _sealed(content)
 
 
-def read_checkpoint(data: bytes, market: Market, chunk: int) -> Coverage:
+def read_checkpoint(data: bytes, market: Market, chunk: int) -> Checkpoint:
     """What the checkpoint vouches for. Raises ValueError if it is not one of this market."""
-    content = json.loads(data.decode("utf-8"))
+    try:
+        content = json.loads(data.decode("utf-8"))
+    except RecursionError:
+        content = None
     if not isinstance(content, dict):
         msg = "not an object"
         raise ValueError(msg)  # noqa: TRY004  (one error for every kind of damage)
+    content.pop("digest", None)
+    if _sealed(content) != data:
+        msg = "its digest is not that of its content"
+        raise ValueError(msg)
     if content.get("schema_version") != CHECKPOINT_VERSION:
         msg = f"schema_version {content.get('schema_version')!r}"
         raise ValueError(msg)
@@ -151,12 +169,23 @@ def read_checkpoint(data: bytes, market: Market, chunk: int) -> Coverage:
     if not isinstance(covered, list) or len(covered) > 1:
         msg = "covered is not one span"
         raise ValueError(msg)
-    spans = []
-    for pair in covered:
-        match pair:
-            case [int(start), int(stop)] if 0 <= start < stop and stop % chunk == 0:
-                spans.append(Span(start, stop))
-            case _:
-                msg = f"covered holds {pair!r}"
-                raise ValueError(msg)
-    return Coverage(tuple(spans))
+    origins = content.get("origins")
+    if not isinstance(origins, list) or not all(type(one) is int and one >= 0 for one in origins):
+        msg = f"origins holds {origins!r}"
+        raise ValueError(msg)
+    return Checkpoint(Coverage(tuple(_pair(pair, chunk) for pair in covered)), tuple(origins))
+
+
+def _sealed(content: dict[str, object]) -> bytes:
+    """`content` with a digest of itself: one damaged digit must not vouch for trades."""
+    text = json.dumps(content, separators=(",", ":"))
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return json.dumps({**content, "digest": digest}, separators=(",", ":")).encode() + b"\n"
+
+
+def _pair(pair: object, chunk: int) -> Span:
+    match pair:
+        case [int(start), int(stop)] if 0 <= start < stop and stop % chunk == 0:
+            return Span(int(start), stop)
+    msg = f"covered holds {pair!r}"
+    raise ValueError(msg)

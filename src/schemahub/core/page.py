@@ -45,7 +45,7 @@ class Answer:
         """The server's word for now; ours where it does not say. Aware UTC."""
         try:
             moment = parsedate_to_datetime(self.date)
-        except ValueError:
+        except (ValueError, OverflowError):
             return self.at
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
@@ -132,6 +132,11 @@ class Page:
     rows: int
     times: tuple[tuple[int, int], ...]
     silence: Coverage = field(default_factory=Coverage)
+
+    @property
+    def all_ids(self) -> Coverage:
+        """Of good rows and bad ones."""
+        return self.ids | self.bad_ids if self.bad else self.ids
 
     @property
     def bad_ids(self) -> Coverage:

@@ -55,11 +55,14 @@ def silent(ask: Ask, ids: Coverage, rows: int) -> Coverage:
     """Positions that this answer, asked for, does not have although it passes over them.
 
     `ids` are all the ids in the answer (good rows or bad), `rows` their number with
-    repetitions. An empty answer says nothing: a faulty server says the same. Below its
-    lowest id an answer says something only if it had room for more.
+    repetitions. An empty answer says nothing: a faulty server says the same. About what
+    lies below its lowest id an answer says something only if that is the very neighbour of
+    the cursor and there was room for more: a page that is merely short, because the server
+    lowered its cap, holds more than one row.
     """
     if not ids:
         return Coverage()
     top = ids.stop if ask.below is None else max(ids.stop, ask.below)
-    bottom = 0 if rows < ask.limit else ids.start
+    alone = rows == 1 < ask.limit and ids.stop == ask.below
+    bottom = 0 if alone else ids.start
     return ids.missing(Span(bottom, top))

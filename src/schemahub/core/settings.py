@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -102,32 +103,27 @@ def _typed(name: str, value: object, origin: str) -> object:
             raise _wrong(name, value, origin, "a text")
         return value
     low = 0 if name == "transform_workers" else 1
-    try:
-        number = int(value) if isinstance(value, (int, str)) and value is not True else None
-    except ValueError:
-        number = None
-    if number is None or not low <= number <= MAX_THREADS:
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,4}", value.strip()):
+        value = int(value)
+    if type(value) is not int or not low <= value <= MAX_THREADS:
         raise _wrong(name, value, origin, f"a whole number from {low} to {MAX_THREADS}")
-    return number
+    return value
 
 
 def _base_urls(value: object, origin: str) -> tuple[tuple[str, str], ...]:
     """`{exchange: url}` of the file, or `EXCHANGE=URL` texts of flags and environment."""
+    if isinstance(value, str):
+        value = value.split(",")
     if isinstance(value, Mapping):
-        pairs = [(str(name), str(url)) for name, url in value.items()]
-    else:
-        texts = value.split(",") if isinstance(value, str) else value
-        if not isinstance(texts, (list, tuple)):
-            raise _wrong("base_urls", value, origin, "EXCHANGE=URL")
-        pairs = []
-        for text in texts:
-            if isinstance(text, tuple):
-                pairs.append(text)
-                continue
-            name, equals, url = str(text).partition("=")
-            if not equals or not name or not url.startswith(("http://", "https://")):
-                raise _wrong("base_urls", text, origin, "EXCHANGE=URL, with http:// or https://")
-            pairs.append((name.strip(), url.strip()))
+        value = [f"{name}={url}" for name, url in value.items()]
+    if not isinstance(value, (list, tuple)):
+        raise _wrong("base_urls", value, origin, "EXCHANGE=URL")
+    pairs = []
+    for text in value:
+        found = re.fullmatch(r"\s*([a-z][a-z0-9_]*)\s*=\s*(https?://\S+)\s*", str(text))
+        if found is None:
+            raise _wrong("base_urls", text, origin, "EXCHANGE=URL, with http:// or https://")
+        pairs.append((found[1], found[2]))
     return tuple(pairs)
 
 

@@ -20,10 +20,11 @@ def instant(value: Instant, now: datetime) -> datetime:
 
     Raises UsageError.
     """
-    if isinstance(value, datetime):
-        return _utc(value)
     if isinstance(value, date):
-        return datetime.combine(value, time(), UTC)
+        try:
+            return _utc(value if isinstance(value, datetime) else datetime.combine(value, time()))
+        except OverflowError:
+            value = str(value)
     if ago := _AGO.fullmatch(value.strip()):
         try:
             return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
@@ -32,7 +33,7 @@ def instant(value: Instant, now: datetime) -> datetime:
     else:
         try:
             return _utc(datetime.fromisoformat(value.strip()))
-        except ValueError:
+        except (ValueError, OverflowError):
             pass
     raise UsageError(
         f"{value!r} is not a time",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, cast
@@ -18,7 +19,7 @@ from schemahub.core.spec import Fields
 from schemahub.core.trade import INTEGER_DIGITS, SCALE, Side, Trade
 
 MAX_DEPTH = 32
-MAX_ID = 2**63 - 1
+MAX_ID = 2**63 - 2  # one past it is still a 63-bit number
 EARLIEST = int(datetime(2009, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
 MAX_AHEAD = 5 * 60 * 1_000_000
 MAX_DIGITS = 400
@@ -29,6 +30,8 @@ _ISO = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9])"
     r"(?:\.([0-9]{1,9}))?(Z|[+-][0-9]{2}:[0-9]{2})"
 )
+_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
+_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -47,7 +50,7 @@ class _No(Exception):
 
 
 def integer(value: object) -> int:
-    """A JSON integer, 0 to 2^63-1."""
+    """A JSON integer, 0 to 2^63-2."""
     if type(value) is not int:  # bool is an int to isinstance
         msg = f"not an integer: {_show(value)}"
         raise _No(msg)
@@ -112,9 +115,6 @@ class Reader:
     """Reads rows by the field rules of one spec."""
 
     def __init__(self, fields: Fields) -> None:
-        self._id, self._price = fields.trade_id.source, fields.price.source
-        self._quantity, self._time = fields.quantity.source, fields.trade_ts.source
-        self._side = fields.side.source
         self._read_id = _READERS[fields.trade_id.as_]
         self._read_price = _READERS[fields.price.as_]
         self._read_quantity = _READERS[fields.quantity.as_]
@@ -146,9 +146,12 @@ class Reader:
         None if any row is not shaped as the spec says: read it row by row then.
         """
         try:
-            return cast("Sequence[Any]", self._typed.decode(body))
+            body.decode("utf-8")
+            rows = cast("Sequence[Any]", self._typed.decode(body))
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             return None
+        # A list of flat rows opens a bracket a row, and one; anything more is looked at.
+        return rows if body.count(b"{") + body.count(b"[") <= len(rows) + 1 else None
 
     def split(self, body: bytes) -> list[bytes]:
         """The rows of `body`, each as its own bytes, verbatim.
@@ -160,6 +163,9 @@ class Reader:
             rows = self._list.decode(body)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             raise ValueError(str(error)) from None
+        if depth(body) > MAX_DEPTH:
+            msg = f"nested deeper than {MAX_DEPTH}"
+            raise ValueError(msg)
         return [bytes(row) for row in rows]
 
     def trade(self, raw: bytes, now: int) -> Trade:
@@ -168,25 +174,15 @@ class Reader:
         Raises RowRefused.
         """
         try:
-            row = msgspec.json.decode(raw)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-            reason = f"not JSON: {error}"
+            row = _object.decode(raw)
+        except (msgspec.DecodeError, RecursionError) as error:
+            reason = f"not an object: {error}"
             raise RowRefused(reason, None) from None
-        if _depth(row) > MAX_DEPTH:
-            reason = f"nested deeper than {MAX_DEPTH}"
-            raise RowRefused(reason, None)
-        if not isinstance(row, dict):
-            reason = f"not an object: {_show(row)}"
-            raise RowRefused(reason, None)
-        get = row.get
-        return self.values(
-            get(self._id, _MISSING),
-            get(self._side, _MISSING),
-            get(self._price, _MISSING),
-            get(self._quantity, _MISSING),
-            get(self._time, _MISSING),
-            now,
+        # Fields that the spec does not name are kept in raw and never interpreted.
+        trade_id, side, price, quantity, trade_ts = (
+            _value(row[name]) if name in row else _MISSING for name in self.sources
         )
+        return self.values(trade_id, side, price, quantity, trade_ts, now)
 
     def values(  # noqa: PLR0913, PLR0917  (one argument a column)
         self, trade_id: object, side: object, price: object, quantity: object,
@@ -228,14 +224,30 @@ def _digits(number: Decimal) -> tuple[int, int]:
     return max(0, used + exponent), max(0, -exponent)
 
 
-def _depth(value: object, deep: int = 1) -> int:
-    if deep > MAX_DEPTH:
-        return deep
-    if isinstance(value, dict):
-        return max((_depth(inner, deep + 1) for inner in value.values()), default=deep)
-    if isinstance(value, list):
-        return max((_depth(inner, deep + 1) for inner in value), default=deep)
-    return deep
+def _value(raw: msgspec.Raw) -> object:
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError) as error:
+        return Unreadable(str(error))
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A value of valid JSON that no type of ours can hold, such as 1e999."""
+
+    why: str
+
+
+def depth(body: bytes) -> int:
+    """How deep the JSON in `body` nests, by its brackets outside strings."""
+    deepest = now = 0
+    for token in _BRACKET.finditer(body):
+        if token[0] in b"[{":
+            now += 1
+            deepest = max(deepest, now)
+        elif token[0] in b"]}":
+            now -= 1
+    return deepest
 
 
 def _show(value: object) -> str:

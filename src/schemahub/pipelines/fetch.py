@@ -8,10 +8,11 @@ from datetime import timedelta
 
 from schemahub.core import page as pages
 from schemahub.core import paging
-from schemahub.core.errors import Interrupted, ObjectCorrupt, SchemaHubError
+from schemahub.core.errors import BadAnswer, Interrupted, ObjectCorrupt, SchemaHubError
 from schemahub.core.harvest import Marks, Piece, Witness, harvest, piece
 from schemahub.core.layout import Market, raw_key
 from schemahub.core.ledger import Ledger
+from schemahub.core.paging import Ask
 from schemahub.core.span import Coverage, Span, cut_down
 from schemahub.pipelines.lake import Lake
 from schemahub.pipelines.source import Fetched, Source
@@ -152,9 +153,9 @@ class _Hands:
 
     def __init__(self, work: ChunkWork, lake: Lake) -> None:
         self.pieces = [
-            _piece(lake, fetched, Span(0, work.work.stop))
+            _piece(lake, fetched, Span(fetched.page.ids.start, work.work.stop))
             for fetched in work.hand
-            if work.work and fetched.page.ids & work.work
+            if fetched.page.ids & work.work
         ]
 
     def of(self, chunk: Coverage) -> list[Piece]:
@@ -167,38 +168,59 @@ def _piece(lake: Lake, fetched: Fetched, within: Span) -> Piece:
 
 
 def _fetch(work: ChunkWork, lake: Lake, span: Span) -> list[Piece]:
-    """The answers to one page: asked again for what is missing as long as that helps.
+    """The answers to one page: walked down, then what they passed over asked once more.
 
-    A short page, a cap that was lowered, a lagging replica: asking once more heals them,
-    or makes the hole a sighting.
+    A short page, a cap that was lowered, a lagging replica: either walk heals them. What
+    both walks pass over is a hole that `harvest` may call a sighting.
     """
-    rules = work.source.spec.trades.paging
     pieces: list[Piece] = []
     rest = Coverage((span,))
-    ask, first = paging.newest_below(span, rules), True
+    first = paging.newest_below(span, work.source.spec.trades.paging)
+    for fetched in _walk(work, span, first):
+        rest = _take(work, lake, fetched, span, rest, pieces)
+    if rest:
+        again = Span(rest.start, rest.stop)
+        ask = paging.once_more(again, work.source.spec.trades.paging)
+        for fetched in _walk(work, again, ask):
+            rest = _take(work, lake, fetched, span, rest, pieces)
+    return pieces
+
+
+def _walk(work: ChunkWork, span: Span, ask: Ask) -> Iterator[Fetched]:
+    """Answers from the top of `span` down, until one reaches below it or nothing is below."""
     while True:
         fetched = work.source.ask(work.market, ask)
-        left = rest - fetched.page.ids
-        gained = len(left) < len(rest)
-        lake.metrics.emit("page.fetched", market=str(work.market), trades=len(rest) - len(left))
-        if gained or fetched.page.silence or fetched.page.bad:
-            pieces.append(_piece(lake, fetched, span))
-        if not left or not (gained or first):
-            return pieces
-        rest, first = left, False
-        ask = paging.once_more(Span(rest.start, rest.stop), rules)
+        yield fetched
+        ids = fetched.page.all_ids
+        if not ids or ids.start <= span.start or ids.start + 1 == ask.below:
+            return
+        # With the lowest id in the next answer as well, what follows it is dated.
+        ask = paging.once_more(Span(span.start, ids.start), work.source.spec.trades.paging)
+
+
+def _take(  # noqa: PLR0913, PLR0917  (one answer, and what it is added to)
+    work: ChunkWork, lake: Lake, fetched: Fetched, span: Span, rest: Coverage, pieces: list[Piece]
+) -> Coverage:
+    left = rest - fetched.page.ids
+    gained = len(rest) - len(left)
+    lake.metrics.emit("page.fetched", market=str(work.market), trades=gained)
+    if gained or fetched.page.silence or fetched.page.bad:
+        pieces.append(_piece(lake, fetched, span))
+    return left
 
 
 def _store(work: ChunkWork, lake: Lake, chunk: _Chunk, marks: Marks) -> Landed:
     settle = timedelta(seconds=work.source.spec.settle)
+    answered = chunk.drawn and not chunk.open and not chunk.failed
     found = harvest(
         chunk.work,
         chunk.pieces,
-        _witnesses(work, lake, chunk.work),
+        _witnesses(work, lake, chunk.work) if answered else [],
         work.ledger,
         marks,
         work.run_id,
-        settle,
+        # Without all its answers a chunk cannot say what the source lacks.
+        settle if answered else None,
     )
     size = 0
     for name, data in found.objects:
@@ -231,7 +253,7 @@ def _witnesses(work: ChunkWork, lake: Lake, chunk: Coverage) -> list[Witness]:
                         answer.served_at,
                     )
                 )
-        except (ObjectCorrupt, ValueError):
+        except (ObjectCorrupt, BadAnswer, ValueError):
             # A damaged sighting is no evidence: the hole is sighted anew.
             lake.metrics.emit("object.corrupt", market=str(work.market), key=key)
     return found

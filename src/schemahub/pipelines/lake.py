@@ -14,6 +14,7 @@ from schemahub.core.layout import (
     RawName,
     checkpoint_key,
     complete_key,
+    market_of,
     parse_part,
     parse_raw,
     parse_version,
@@ -22,11 +23,10 @@ from schemahub.core.layout import (
     quarantine_key,
     raw_key,
     raw_prefix,
-    symbol_of,
 )
-from schemahub.core.ledger import Ledger
+from schemahub.core.ledger import Checkpoint, Ledger
 from schemahub.core.parts import Slice, reading
-from schemahub.core.span import Coverage, Span
+from schemahub.core.span import Span
 from schemahub.core.spec import ExchangeSpec
 from schemahub.core.trade import Rejected
 from schemahub.ports import Codec, Metrics, RawObject, Store
@@ -48,9 +48,8 @@ class Lake:
         for folder in self.store.folders(""):
             if folder.startswith("raw_") and folder.endswith("_trades"):
                 exchange = folder[len("raw_") : -len("_trades")]
-                found += [
-                    Market(exchange, symbol_of(name)) for name in self.store.folders(f"{folder}/")
-                ]
+                names = self.store.folders(f"{folder}/")
+                found += [one for name in names if (one := market_of(exchange, name))]
         return sorted(found)
 
     def ledger(self, market: Market) -> Ledger:
@@ -60,9 +59,9 @@ class Lake:
     def quick_ledger(self, market: Market, spec: ExchangeSpec) -> Ledger:
         """The same, where the checkpoint vouches for most of it: `objects` is not whole."""
         cached = self._checkpoint(market, spec)
-        if not cached:
+        if cached is None or not cached.covered:
             return self.ledger(market)
-        span = cached.spans[0]
+        span = cached.covered.spans[0]
         prefix = raw_prefix(market)
         edge = f"{prefix}{span.start:020}"
         below = list(self._entries(market, before=edge))
@@ -94,8 +93,9 @@ class Lake:
         if not isinstance(name, RawName):
             msg = f"not a raw object: {key}"
             raise TypeError(msg)
+        # The checkpoint vouches for it: no moment may have the marker and the checkpoint too.
+        self.forget_checkpoint(market)
         self.store.create(raw_prefix(market) + name.bad_marker, b"")
-        # The checkpoint vouched for it.
         self.forget_checkpoint(market)
         self.metrics.emit("object.corrupt", market=str(market), key=key)
 
@@ -110,16 +110,16 @@ class Lake:
             if found is not None:
                 yield found
 
-    def _checkpoint(self, market: Market, spec: ExchangeSpec) -> Coverage:
+    def _checkpoint(self, market: Market, spec: ExchangeSpec) -> Checkpoint | None:
         key = checkpoint_key(market)
         try:
             return ledgers.read_checkpoint(self.store.read(key), market, spec.chunk)
         except ObjectMissing:
-            return Coverage()
+            return None
         except ValueError as error:
             # Only a cache: the listing knows. But damage is never passed over in silence.
             self.metrics.emit("checkpoint.corrupt", market=str(market), key=key, why=str(error))
-            return Coverage()
+            return None
 
     # ------------------------------------------------------------ table
 
@@ -172,11 +172,12 @@ class Lake:
             if version is None:
                 continue
             for inner in self.store.folders(f"unified_trades/{folder}/"):
-                exchange = inner.removeprefix("exchange=")
-                base = f"unified_trades/{folder}/{inner}/"
-                for name in self.store.folders(base):
-                    if name.startswith("symbol="):
-                        found.add(Market(exchange, symbol_of(name.removeprefix("symbol="))))
+                _, named, exchange = inner.partition("exchange=")
+                for name in self.store.folders(f"unified_trades/{folder}/{inner}/"):
+                    symbol = name.removeprefix("symbol=")
+                    market = market_of(exchange, symbol) if named and symbol != name else None
+                    if market is not None:
+                        found.add(market)
         return sorted(found)
 
     def quarantined(self, version: int, market: Market, span: Span) -> list[Rejected]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from schemahub.core import page as pages
-from schemahub.core.errors import IdsRestarted, ObjectCorrupt, SchemaHubError
+from schemahub.core.errors import BadAnswer, IdsRestarted, ObjectCorrupt, SchemaHubError
 from schemahub.core.layout import Market, OriginName, raw_key
 from schemahub.core.ledger import Ledger
 from schemahub.core.page import Answer
@@ -87,6 +87,12 @@ class Planner:
         ledger = lake.ledger(market) if wish.audit else lake.quick_ledger(market, source.spec)
         ends = self._ends(source, market, both=self._wants_first(source, market, wish, ledger))
         head = ends.head
+        if not head.page.ids and ledger.held:
+            raise BadAnswer(
+                f"the exchange shows no trade of {market}",
+                f"{len(ledger.held)} of its trades are held: {head.answer.url}",
+                "nothing was written; try again later",
+            )
         if not head.page.ids:
             note = "the exchange has no trade of this market yet"
             return Plan(market, ledger, notes=(note,))
@@ -116,7 +122,8 @@ class Planner:
         for question, answer in self.tasks.each(ask, asks, len(asks)):
             if isinstance(answer, SchemaHubError):
                 raise answer
-            found[question] = answer
+            # An empty answer is what a faulty server gives too.
+            found[question] = answer if answer.page.ids else question(market)
         return _Ends(found[source.head], found.get(source.first_page))
 
     # ------------------------------------------------------------ the head

@@ -64,13 +64,14 @@ class Source:
         There is no time filter: gallops back from the head, then bisects. Costs about
         2 log2(pages back) requests.
         """
-        return find_first(
-            lambda below: self.ask(market, Ask(below, self.spec.trades.paging.page)).page,
-            since,
-            head.page,
-            self.spec.first_id,
-            self.spec.trades.paging.page,
-        )
+        size = self.spec.trades.paging.page
+
+        def ask(below: int) -> Page:
+            page = self.ask(market, Ask(below, size)).page
+            # That there is nothing below an id is believed only when told twice.
+            return page if page.all_ids else self.ask(market, Ask(below, size)).page
+
+        return find_first(ask, since, head.page, self.spec.first_id, size)
 
 
 def find_first(ask: Callable[[int], Page], since: int, head: Page, first_id: int, size: int) -> int:
@@ -89,17 +90,22 @@ def find_first(ask: Callable[[int], Page], since: int, head: Page, first_id: int
             middle = (early + late + size) // 2
         below = max(early + 2, min(late, middle))
         early, late = _narrow(ask(below), since, below, early, late)
+        if late <= early:
+            # An answer contradicts an earlier one that said there was nothing: begin again.
+            early = first_id - 1
     return late
 
 
 def _narrow(page: Page, since: int, below: int, early: int, late: int) -> tuple[int, int]:
+    older = [position for position, moment in page.times if moment < since]
     late_ids = [position for position, moment in page.times if moment >= since]
+    # A bad row has no time: it may belong to what is wanted.
+    late_ids += [position for position in page.bad if position > max(older, default=-1)]
     if not late_ids:
         # All that there is below `below` is older, or there is nothing.
         return max(early, below - 1), late
-    late = min(late, late_ids[0])
-    older = [position for position, moment in page.times if moment < since and position < late]
-    return max([early, *older]), late
+    late = min(late, *late_ids)
+    return max([early, *(position for position in older if position < late)]), late
 
 
 def microseconds(moment: datetime) -> int:

@@ -30,7 +30,7 @@ from schemahub.core.page import Answer
 from schemahub.core.span import Span
 from schemahub.core.spec import ExchangeSpec, Fields
 from schemahub.core.trade import Rejected, Trade
-from schemahub.core.wire import EARLIEST, MAX_AHEAD, Reader, RowRefused
+from schemahub.core.wire import EARLIEST, MAX_AHEAD, MAX_ID, Reader, RowRefused
 from schemahub.ports import Mapped, RawObject
 
 # No wider than core.wire: what these refuse is read again, row by row.
@@ -178,8 +178,8 @@ def _ids(values: list[int]) -> tuple[pa.Array, pa.Array]:
     try:
         ids = pa.array(values, pa.int64())
     except (OverflowError, pa.ArrowInvalid):
-        ids = pa.array([value if 0 <= value < 2**63 else -1 for value in values], pa.int64())
-    return ids, pc.greater_equal(ids, 0)
+        ids = pa.array([value if 0 <= value <= MAX_ID else -1 for value in values], pa.int64())
+    return ids, pc.and_(pc.greater_equal(ids, 0), pc.less_equal(ids, MAX_ID))
 
 
 def _numbers(texts: list[str]) -> pa.Array:

@@ -1,0 +1,247 @@
+"""The mapper by columns and the reader by rows must agree on every answer there can be."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from schemahub.adapters.parquet import ArrowMapper
+from schemahub.core import page
+from schemahub.core.errors import BadAnswer, ObjectCorrupt
+from schemahub.core.page import Answer
+from schemahub.core.paging import Ask
+from schemahub.core.span import Coverage, Span
+from schemahub.core.trade import Trade
+from schemahub.core.wire import Reader, RowRefused
+from schemahub.ports import Mapped, RawObject
+from tests.adapters.wire_rows import GOOD, answers_of, broken, raw_row, rows_of
+from tests.pipelines.raw_lake import AT, BTC, coinbase
+
+SPEC = coinbase()
+READER = Reader(SPEC.trades.fields)
+PATH = page.path(BTC, SPEC)
+ALL = Span(0, 2**63)
+
+
+def answer(rows: Iterable[bytes], at: datetime = AT) -> Answer:
+    url = f"https://api.exchange.coinbase.com{PATH}?limit=1000"
+    return Answer(at, url, 200, "Sat, 01 Jun 2024 12:00:00 GMT", b"[" + b",".join(rows) + b"]")
+
+
+def source(answers: Iterable[Answer], span: Span = ALL, key: str = "raw/1") -> RawObject:
+    return RawObject(key, span, b"".join(page.encode(one) for one in answers))
+
+
+def mapped(*sources: RawObject, keep: Span = ALL) -> Mapped:
+    return ArrowMapper().map(sources, keep, BTC, SPEC)
+
+
+Content = tuple[object, ...]
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the authority makes of one row of the wire."""
+
+    position: int
+    raw: str
+    content: Content | None  # None: refused
+    at: datetime
+    key: str
+
+
+def authority(sources: Sequence[RawObject], keep: Span = ALL) -> list[Told]:
+    """Every row of the sources that counts, in the order told."""
+    told = []
+    for one in sources:
+        for line in one.lines.splitlines():
+            got = page.decode(line)
+            verdicts = [(raw, _verdict(raw, got)) for raw in READER.split(got.body)]
+            readable = [v.position for _, v in verdicts if v.position is not None]
+            anchor = readable[0] if readable else 0
+            for raw, verdict in verdicts:
+                anchor = anchor if verdict.position is None else verdict.position
+                if anchor in one.span and anchor in keep:
+                    content = None
+                    if isinstance(verdict, Trade):
+                        content = (
+                            verdict.side, verdict.price, verdict.quantity, verdict.trade_ts,
+                        )  # fmt: skip
+                    told.append(Told(anchor, raw.decode(), content, got.at, one.key))
+    return told
+
+
+def _verdict(raw: bytes, got: Answer) -> Trade | RowRefused:
+    try:
+        return READER.trade(raw, got.latest)
+    except RowRefused as refused:
+        return refused
+
+
+def check(found: Mapped, told: Sequence[Told]) -> None:
+    """Each telling ends in exactly one of rows and rejected; conflicts in both."""
+    good: dict[int, list[Told]] = {}
+    for one in told:
+        if one.content is not None:
+            good.setdefault(one.position, []).append(one)
+    conflicts = {n for n, many in good.items() if len({one.content for one in many}) > 1}
+
+    rows = found.rows.table.to_pylist()  # type: ignore[attr-defined]
+    assert [row["trade_id"] for row in rows] == sorted(good)
+    for row in rows:
+        assert (row["exchange"], row["symbol"], row["trade_ref"]) == ("coinbase", "BTC-USD", None)
+        micros = (row["trade_ts"] - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+        content = (row["side"], row["price"], row["quantity"], micros)
+        assert (content, row["ingest_ts"]) in [(t.content, t.at) for t in good[row["trade_id"]]]
+
+    refused = [one for one in told if one.content is None or one.position in conflicts]
+    assert Counter((r.position, r.raw, r.source, r.at) for r in found.rejected) == Counter(
+        (t.position, t.raw, t.key, t.at.isoformat(timespec="microseconds")) for t in refused
+    )
+    for one in found.rejected:
+        assert one.reason.startswith("conflict") == (
+            (one.position, one.raw) in {(t.position, t.raw) for t in refused if t.content}
+        )
+
+
+@given(rows_of(max_size=8))
+@example([raw_row(1, nested=broken("deep")), raw_row(2, price='"1e-3"')])
+@example([raw_row(1, nested=broken("huge exponent")), raw_row(2, price='"1e-3"')])
+@example([raw_row(1, price='"1.' + "0" * 40 + '"')])
+@example([raw_row(1, time='"2023-02-30T00:00:00Z"'), raw_row(2)])
+def test_columns_and_rows_agree_on_one_answer(rows: list[bytes]) -> None:
+    one = source([answer(rows)])
+    check(mapped(one), authority([one]))
+
+
+@given(answers_of(), st.integers(0, 14), st.integers(1, 14), st.integers(0, 14), st.integers(1, 14))
+def test_and_on_many_in_objects_that_overlap_trimmed_to_name_and_keep(
+    answers: list[list[bytes]], start: int, length: int, low: int, width: int
+) -> None:
+    got = [answer(rows, AT + timedelta(seconds=n)) for n, rows in enumerate(answers)]
+    sources = [
+        source(got[::2], Span(start, start + length), "raw/1"),
+        source(got, ALL, "raw/2"),
+    ]
+    keep = Span(low, low + width)
+    check(mapped(*sources, keep=keep), authority(sources, keep))
+
+
+@given(rows_of(max_size=8))
+@example([raw_row(1, nested=broken("deep")), raw_row(2, price='"1e-3"')])
+@example([raw_row(1, nested=broken("not UTF-8")), raw_row(2, price='"1e-3"')])
+@example([raw_row(1, nested=broken("huge exponent")), raw_row(2, price='"1e-3"')])
+@example([raw_row(1), raw_row(1, price='"-1"')])
+def test_what_an_answer_proves_is_mapped_and_what_it_calls_bad_is_rejected(
+    rows: list[bytes],
+) -> None:
+    # Else an object's name would say more than transform finds in it: marked corrupt, fetched
+    # again and named the same, for ever.
+    got = answer(rows)
+    try:
+        proved = page.read(got, Ask(None, 1000), READER)
+    except BadAnswer:
+        return
+    for span in proved.ids | proved.bad_ids:
+        found = mapped(source([got], span))
+        refused = Coverage.of_ids(row.position for row in found.rejected)
+        assert not (proved.ids - found.rows.positions()).within(span)
+        assert not (proved.bad_ids - refused).within(span)
+
+
+@given(rows_of(max_size=10), st.lists(st.integers(1, 14), max_size=4, unique=True))
+def test_however_a_span_is_cut_each_reject_is_in_one_piece(
+    rows: list[bytes], cuts: list[int]
+) -> None:
+    one = source([answer(rows)])
+    whole = mapped(one)
+    edges = [0, *sorted(cuts), 2**63]
+    pieces = [mapped(one, keep=Span(low, high)) for low, high in pairwise(edges)]
+    assert Counter(r for piece in pieces for r in piece.rejected) == Counter(whole.rejected)
+    assert sum(len(piece.rows) for piece in pieces) == len(whole.rows)
+
+
+def test_of_contradicting_rows_the_first_told_is_kept_and_every_telling_quarantined() -> None:
+    first, second = raw_row(7, price='"1.5"'), raw_row(7, price='"2.5"')
+    odd = raw_row(5, price='"1e-3"')  # makes the mapper read row by row
+    for rows in ([first, second], [first, second, GOOD(6)], [GOOD(8), first, second, odd]):
+        found = mapped(source([answer(rows)]))
+        kept = {row["trade_id"]: row for row in found.rows.table.to_pylist()}  # type: ignore[attr-defined]
+        assert str(kept[7]["price"]) == "1.500000000000", rows
+        assert [row.raw for row in found.rejected] == [first.decode(), second.decode()]
+        assert {row.reason for row in found.rejected} == {
+            "conflict: the same id was told with different content"
+        }
+
+
+def test_first_told_means_the_earlier_line_however_odd_the_line_is() -> None:
+    odd = [raw_row(7, price='"1.5"'), raw_row(8, price='"1e-3"')]
+    plain = [raw_row(7, price='"2.5"')]
+    found = mapped(source([answer(odd), answer(plain, AT + timedelta(seconds=9))]))
+    kept = {row["trade_id"]: row for row in found.rows.table.to_pylist()}  # type: ignore[attr-defined]
+    assert str(kept[7]["price"]) == "1.500000000000"
+    assert kept[7]["ingest_ts"] == AT
+
+
+def test_the_same_row_told_again_is_one_row_and_no_reject() -> None:
+    rows = [GOOD(n) for n in (9, 8, 7)]
+    found = mapped(
+        source([answer(rows), answer(rows, AT + timedelta(hours=1))], Span(7, 10), "raw/1"),
+        source([answer(rows, AT + timedelta(hours=2))], Span(8, 9), "raw/2"),
+    )
+    assert found.rows.positions() == Coverage((Span(7, 10),))
+    assert len(found.rows) == 3
+    assert found.rejected == ()
+
+
+def test_prices_that_differ_in_trailing_zeros_are_the_same_content() -> None:
+    found = mapped(source([answer([raw_row(7, price='"1.50"'), raw_row(7, price='"1.5"')])]))
+    assert (len(found.rows), found.rejected) == (1, ())
+
+
+def test_ingest_ts_is_when_the_answer_was_received_to_the_microsecond() -> None:
+    for micro in (0, 1, 499_999, 500_000, 999_999, 123_457):
+        at = datetime(2037, 12, 31, 23, 59, 59, micro, tzinfo=UTC)
+        odd = raw_row(2, price='"1e-3"')
+        found = mapped(source([answer([GOOD(1)], at), answer([odd], at)]))
+        rows = found.rows.table.to_pylist()  # type: ignore[attr-defined]
+        assert [row["ingest_ts"] for row in rows] == [at, at]
+
+
+@pytest.mark.parametrize("body", [b"{}", b"null", b'"<html>"', b"[1", b"", b"[" * 5000 + b"]" * 5000])
+def test_a_line_that_is_no_list_of_rows_is_corruption_not_an_empty_answer(body: bytes) -> None:
+    got = answer([])
+    line = page.encode(Answer(got.at, got.url, got.status, got.date, body))
+    with pytest.raises(ObjectCorrupt, match="raw/1"):
+        mapped(RawObject("raw/1", ALL, line))
+
+
+@pytest.mark.parametrize(
+    "lines", [b"not a line\n", b"{}\n", b'{"at":"x","url":"","status":200,"date":""}\n', b"\n"]
+)
+def test_a_line_that_is_no_raw_line_is_corruption(lines: bytes) -> None:
+    with pytest.raises(ObjectCorrupt, match="line 1"):
+        mapped(RawObject("raw/1", ALL, lines))
+
+
+@pytest.mark.parametrize("symbol", ["ETH-USD", "XBTC-USD", "BTC-USDT", "BTC-USD/extra"])
+def test_an_answer_about_another_market_is_corruption(symbol: str) -> None:
+    got = answer([GOOD(1)])
+    foreign = Answer(
+        got.at, got.url.replace("BTC-USD", symbol), got.status, got.date, got.body
+    )  # fmt: skip
+    with pytest.raises(ObjectCorrupt, match="about"):
+        mapped(source([foreign]))
+
+
+def test_an_object_without_rows_in_keep_gives_no_rows() -> None:
+    found = mapped(source([answer([])]), keep=Span(5, 6))
+    assert (len(found.rows), found.rejected) == (0, ())
+    assert mapped(keep=Span(5, 6)).rows.positions() == Coverage()
