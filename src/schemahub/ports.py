@@ -132,6 +132,14 @@ class Mapper(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """How many rows of a part stand in quarantine, and the digest that names that object."""
+
+    rows: int = 0
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PartFacts:
     """What a part's own metadata says of it."""
 
@@ -139,7 +147,7 @@ class PartFacts:
     symbol: str
     span: Span
     rows: int
-    rejected: int
+    refused: Refused
     digest: str
     shape: str
 
@@ -161,16 +169,20 @@ class Table(Protocol):
         market: Market,
         span: Span,
         shape: str,
-        rejected: Callable[[], int],
+        refused: Callable[[], Refused],
     ) -> Part:
-        """`batches` in axis order as one file; `rejected` is asked after the last batch.
+        """`batches` in axis order as one file; `refused` is asked after the last batch.
 
         Raises ValueError if the rows do not increase on the axis or leave the span.
         """
         ...
 
     def decode(self, data: bytes, key: str) -> Iterator[Rows]:
-        """The rows of a part. Raises ObjectCorrupt."""
+        """The rows of a part, all of them, in axis order.
+
+        Raises ObjectCorrupt, at the latest after the last batch, if they are not exactly
+        those that were encoded.
+        """
         ...
 
     def facts(self, data: bytes, key: str) -> PartFacts:

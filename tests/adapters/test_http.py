@@ -335,9 +335,10 @@ def test_the_spec_says_what_a_status_means(bench: Any) -> None:
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 There", "304 Not Modified"])
 def test_redirects_are_not_followed_but_named(bench: Any, status: str) -> None:
-    with serving() as elsewhere, serving(
-        then=say(b"", status, headers={"Location": f"{elsewhere.url}/steal"})
-    ) as server:
+    with (
+        serving() as elsewhere,
+        serving(then=say(b"", status, headers={"Location": f"{elsewhere.url}/steal"})) as server,
+    ):
         with pytest.raises(BadAnswer, match="/steal"):
             bench(server).fetch()
         assert len(server.requests) == 1
@@ -529,7 +530,9 @@ def test_addresses_that_are_safe_are_taken(bench: Any, url: str) -> None:
     bench(url)
 
 
-@pytest.mark.parametrize("path", ["", "x", "//evil.com/x", "/a b", "/a?b", "/a#b", "/a\r\nX: y", "/ä"])
+@pytest.mark.parametrize(
+    "path", ["", "x", "//evil.com/x", "/a b", "/a?b", "/a#b", "/a\r\nX: y", "/ä"]
+)
 def test_a_path_that_is_not_encoded_is_a_bug(bench: Any, path: str) -> None:
     with pytest.raises(ValueError, match="not an encoded path"):
         bench("https://api.example.com").fetch(Request(path))

@@ -67,7 +67,11 @@ WRONG = [
     ("from: price", "from: size", "two columns are taken from the same field: size"),
     ('"{base}-{quote}"', '"{base}"', "must hold {base} and {quote} once each"),
     ("exchange: coinbase", "exchange: kraken", "exchange: 'kraken' must be in kraken.yaml"),
-    ("  base: base_currency", "  base: a\n  base: b", "symbols: base is there twice, first in line"),
+    (
+        "  base: base_currency",
+        "  base: a\n  base: b",
+        "symbols: base is there twice, first in line",
+    ),
     ("axis: ids", "axis: ids\n? [1, 2]\n: x", "a field's name must be a word"),
     ("axis: ids", "axis: &x ids", "anchors (&) and aliases (*) may not be used"),
     ("axis: ids", "axis: *x", "anchors (&) and aliases (*) may not be used"),

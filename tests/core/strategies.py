@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import strategies as st
 
 from schemahub.core.span import Coverage, Span
@@ -28,5 +30,4 @@ def points(coverage: Coverage) -> set[int]:
 
 def is_normal(coverage: Coverage) -> bool:
     """Sorted, disjoint, not touching."""
-    pairs = zip(coverage.spans, coverage.spans[1:], strict=False)
-    return all(left.stop < right.start for left, right in pairs)
+    return all(left.stop < right.start for left, right in pairwise(coverage.spans))

@@ -75,13 +75,17 @@ def test_held_is_the_union_of_the_good_names(entries: list[RawEntry]) -> None:
 @given(listings())
 def test_a_late_trade_is_held_and_no_longer_absent(entries: list[RawEntry]) -> None:
     ledger = Ledger.of(entries)
-    attested = {p for e in entries if isinstance(e, AbsentName) for p in points(Coverage((e.span,)))}
+    attested = {
+        p for e in entries if isinstance(e, AbsentName) for p in points(Coverage((e.span,)))
+    }
     assert points(ledger.absent) == attested - held_by(entries)
     assert points(ledger.known) == attested | held_by(entries)
 
 
 @given(growing, st.one_of(raws, absents, origins, sightings))
-def test_what_is_held_and_known_only_grows_with_names(names: list[RawEntry], more: RawEntry) -> None:
+def test_what_is_held_and_known_only_grows_with_names(
+    names: list[RawEntry], more: RawEntry
+) -> None:
     before, after = Ledger.of(names), Ledger.of([*names, more])
     assert points(before.held) <= points(after.held)
     assert points(before.known) <= points(after.known)

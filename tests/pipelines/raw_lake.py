@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 import pyarrow.parquet as pq
+import pytest
 
 from schemahub.adapters import specs as spec_files
 from schemahub.adapters.clock import Stop
@@ -23,7 +24,7 @@ from schemahub.adapters.parquet import ArrowMapper, ParquetTable
 from schemahub.adapters.store_memory import MemoryStore
 from schemahub.adapters.tasks import Processes
 from schemahub.adapters.zstd import Zstd
-from schemahub.core import page
+from schemahub.core import page, parts
 from schemahub.core.layout import Market, OriginName, RawName, part_key, raw_key
 from schemahub.core.page import Answer
 from schemahub.core.proof import Certificate
@@ -42,6 +43,12 @@ DATE = "Sat, 01 Jun 2024 12:00:00 GMT"
 GENESIS = datetime(2024, 1, 1, tzinfo=UTC)
 
 Row = tuple[str, str, int, str, Decimal, Decimal, datetime]
+
+
+@pytest.fixture
+def small_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cells of 4, 16 and 64 positions: the same rules, with rows that a test can name."""
+    monkeypatch.setattr(parts, "CELLS", (64, 16, 4))
 
 
 def coinbase() -> ExchangeSpec:

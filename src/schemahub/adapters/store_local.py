@@ -54,7 +54,8 @@ class LocalStore:
                     raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)) from None
                 created = False
             finally:
-                # If this fails or never happens, the leftover is ignored.
+                # Before the fsync, which so makes it durable too. If it never happens, the
+                # leftover is ignored.
                 with suppress(OSError):
                     os.unlink(temp)
             # Also where somebody else was first: their name may not be durable yet.
@@ -72,7 +73,7 @@ class LocalStore:
         _check_prefix(prefix)
         folder = prefix.rpartition("/")[0]
         if folder:
-            self._path(folder)  # refuses an escape
+            self._keep_inside(os.path.join(self._root, folder), folder)
         return self._walk(f"{folder}/" if folder else "", prefix, start_after)
 
     def folders(self, prefix: str) -> Iterator[str]:
@@ -80,7 +81,7 @@ class LocalStore:
         if prefix and not prefix.endswith("/"):
             raise _refused(prefix, "folders are asked for below a name that ends in /")
         if prefix:
-            self._path(prefix[:-1])
+            self._keep_inside(os.path.join(self._root, prefix), prefix)
         return self._folders(prefix)
 
     def put(self, key: str, data: bytes) -> None:
@@ -116,11 +117,14 @@ class LocalStore:
         _check(key)
         path = os.path.join(self._root, *key.split("/"))
         # The last part is never followed (O_NOFOLLOW, link), so only the folder is resolved.
-        with _translated(key, "resolve"):
-            folder = os.path.realpath(os.path.dirname(path))
-        if folder != self._real_root and not folder.startswith(os.path.join(self._real_root, "")):
-            raise _refused(key, f"a symbolic link leads out of {self._root}, to {folder}")
+        self._keep_inside(os.path.dirname(path), key)
         return path
+
+    def _keep_inside(self, folder: str, key: str) -> None:
+        with _translated(key, "resolve"):
+            real = os.path.realpath(folder)
+        if real != self._real_root and not real.startswith(os.path.join(self._real_root, "")):
+            raise _refused(key, f"a symbolic link leads out of {self._root}, to {real}")
 
     # ------------------------------------------------------------ writing
 
@@ -183,7 +187,7 @@ class LocalStore:
                     yield Entry(key, size)
 
     def _folders(self, prefix: str) -> Iterator[str]:
-        for name, is_folder in self._scan(prefix):
+        for name, is_folder in sorted(self._scan(prefix)):
             if is_folder and any(True for _ in self._walk(f"{prefix}{name}/", "", "")):
                 yield name
 

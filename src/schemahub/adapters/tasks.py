@@ -254,10 +254,11 @@ class _Crew(Generic[T, R]):
         return done
 
     def _run(self, item: T) -> None:
+        done: _Done[T, R]
         try:
             done = _Done(item, (self._work(item),))
         except BaseException as error:  # noqa: BLE001  (a thread's outermost edge: `each` raises it)
-            done = _Done[T, R](item, (), error)
+            done = _Done(item, (), error)
         self._finished.put(done)
 
 

@@ -69,13 +69,19 @@ class ObjectMissing(StoreError):
 
 
 class ObjectCorrupt(StoreError):
-    """`key` names the stored object whose bytes are not what was written."""
+    """`key` names the stored object whose bytes are not what was written.
+
+    `duplicates` counts ids that stand in it more than once, where that is what is wrong.
+    """
 
     code = "SH-OBJECT-CORRUPT"
 
-    def __init__(self, key: str, why: str, do: str = "run `schemahub repair`") -> None:
+    def __init__(
+        self, key: str, why: str, do: str = "run `schemahub repair`", duplicates: int = 0
+    ) -> None:
         super().__init__(f"{key} is corrupt", why, do)
         self.key = key
+        self.duplicates = duplicates
 
 
 class ExchangeError(SchemaHubError):

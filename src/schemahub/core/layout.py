@@ -235,10 +235,12 @@ def quarantine_prefix(market: Market) -> str:
     return f"quarantine/{market.exchange}/{segment(market.symbol)}/"
 
 
-def quarantine_key(market: Market, span: Span, version: int = 1) -> str:
-    """Rows of a part that the table refused; later versions keep their own."""
-    folder = "" if version == 1 else f"v{version}/"
-    return f"{quarantine_prefix(market)}{folder}{PartName(span).stem}.jsonl"
+def quarantine_key(market: Market, span: Span, digest: str) -> str:
+    """Rows of a part that the table refused, named by what it holds.
+
+    So a part that is made again from other answers never meets an old one of its name.
+    """
+    return f"{quarantine_prefix(market)}{PartName(span).stem}.{digest[:16]}.jsonl"
 
 
 def answer_key(market: Market, run_id: str, digest: str) -> str:

@@ -77,6 +77,7 @@ class Trade:
 class Rejected:
     """A row that the table refuses, and why.
 
+    `in_table` says that another row stands in the table at that position all the same.
     `position` is the row's place on the axis; a row whose own id cannot be read takes the
     place of the row before it in the answer, so that it belongs to exactly one part.
     """
@@ -87,3 +88,4 @@ class Rejected:
     source: str = ""
     url: str = ""
     at: str = ""
+    in_table: bool = False

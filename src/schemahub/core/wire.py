@@ -73,6 +73,7 @@ def decimal_text(value: object) -> Decimal:
     if not number:
         msg = "zero"
         raise _No(msg)
+    number = _stripped(number)
     whole, fraction = _digits(number)
     if fraction > SCALE:
         msg = f"more than {SCALE} decimals: {value}"
@@ -213,15 +214,21 @@ class Reader:
         return Trade(position, position, None, taker, exact_price, exact_quantity, moment)
 
 
-def _digits(number: Decimal) -> tuple[int, int]:
-    """Integer digits and decimals that `number` needs; zeros at its ends need none."""
+def _stripped(number: Decimal) -> Decimal:
+    """The same number without zeros at its end: never more digits than the column holds."""
     parts = number.as_tuple()
     digits, exponent = parts.digits, cast("int", parts.exponent)
     used = len(digits)
-    while used and digits[used - 1] == 0:
+    while used > 1 and digits[used - 1] == 0:
         used -= 1
-        exponent += 1
-    return max(0, used + exponent), max(0, -exponent)
+    return Decimal((0, digits[:used], exponent + len(digits) - used))
+
+
+def _digits(number: Decimal) -> tuple[int, int]:
+    """Integer digits and decimals that `number` needs."""
+    parts = number.as_tuple()
+    exponent = cast("int", parts.exponent)
+    return max(0, len(parts.digits) + exponent), max(0, -exponent)
 
 
 def _value(raw: msgspec.Raw) -> object:

@@ -6,15 +6,15 @@ Given the same names it makes the same rows, so it may be killed, raced and repe
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from schemahub.core.errors import ObjectCorrupt, TooManyRejects
-from schemahub.core.layout import Market, RawName, part_key, quarantine_key, raw_key
+from schemahub.core.layout import Market, RawName, part_key, raw_key
 from schemahub.core.span import Coverage, Span
 from schemahub.core.spec import ExchangeSpec
 from schemahub.core.trade import Rejected
 from schemahub.pipelines.lake import Lake, write_rejects
-from schemahub.ports import Mapped, Mapper, Rows, Table
+from schemahub.ports import Mapped, Mapper, Refused, Rows, Table
 
 # More than these of a part is not a few bad rows: the exchange changed its format.
 MAX_REJECTS = 5
@@ -54,29 +54,29 @@ class Builder:
     def __call__(self, task: PartTask) -> Built:
         """Raises ObjectCorrupt, ObjectMissing, TooManyRejects, StoreError."""
         rejected: list[Rejected] = []
-        part = self.table.encode(
-            self._rows(task, rejected),
-            task.market,
-            task.span,
-            task.spec.shape(),
-            lambda: len(rejected),
-        )
-        share = len(rejected) / max(1, part.facts.rows + len(rejected))
-        if len(rejected) > MAX_REJECTS and share > MAX_REJECT_SHARE:
-            raise TooManyRejects(
-                f"{len(rejected)} of {part.facts.rows + len(rejected)} rows of {task.market} "
-                f"{task.span} fail the contract",
-                f"the first: {rejected[0].reason} in {rejected[0].source}",
-                "nothing of it was published, raw keeps it all; correct the exchange's spec",
-            )
-        if rejected:
-            key = quarantine_key(task.market, task.span, task.version)
-            self.lake.store.create(key, write_rejects(rejected))
+        shown: list[Span] = []
+        quarantine = b""
+
+        def refused() -> Refused:
+            nonlocal quarantine
+            quarantine, found = write_rejects(_beside(rejected, Coverage.of(shown)))
+            return found
+
+        rows = self._rows(task, rejected, shown)
+        part = self.table.encode(rows, task.market, task.span, task.spec.shape(), refused)
+        _check_share(task, part.facts.rows, rejected)
+        self.lake.quarantine(task.market, task.span, quarantine)
         key = part_key(task.version, task.market, task.span)
         written = self.lake.store.create(key, part.data)
         return Built(part.facts.rows, len(rejected), len(part.data), written)
 
-    def _rows(self, task: PartTask, rejected: list[Rejected]) -> Iterator[Rows]:
+    def _rows(self, task: PartTask, rejected: list[Rejected], shown: list[Span]) -> Iterator[Rows]:
+        """The rows, noting on the way which positions they are."""
+        for rows in self._sources(task, rejected):
+            shown += rows.positions().spans
+            yield rows
+
+    def _sources(self, task: PartTask, rejected: list[Rejected]) -> Iterator[Rows]:
         """The rows of the part in axis order: of parts inside it as they are, else of raw."""
         position = task.span.start
         for inside in task.inside:
@@ -90,17 +90,28 @@ class Builder:
     def _part_rows(self, task: PartTask, inside: Span, rejected: list[Rejected]) -> Iterator[Rows]:
         key = part_key(task.version, task.market, inside)
         data = self.lake.store.read(key)
-        refused = self.lake.quarantined(task.version, task.market, inside)
-        if len(refused) != self.table.facts(data, key).rejected:
-            lost = quarantine_key(task.market, inside, task.version)
-            raise ObjectCorrupt(lost, f"it does not hold what {key} says was refused")
-        rejected += refused
+        rejected += self.lake.quarantined(task.market, inside, self.table.facts(data, key).refused)
         yield from self.table.decode(data, key)
 
     def _raw_rows(self, task: PartTask, gap: Span, rejected: list[Rejected]) -> Iterator[Rows]:
         for _, mapped in self.raw.read(task.market, task.spec, task.raws, gap):
             rejected += mapped.rejected
             yield mapped.rows
+
+
+def _beside(rejected: list[Rejected], shown: Coverage) -> list[Rejected]:
+    return [replace(row, in_table=row.position in shown) for row in rejected]
+
+
+def _check_share(task: PartTask, rows: int, rejected: list[Rejected]) -> None:
+    share = len(rejected) / max(1, rows + len(rejected))
+    if len(rejected) > MAX_REJECTS and share > MAX_REJECT_SHARE:
+        raise TooManyRejects(
+            f"{len(rejected)} of {rows + len(rejected)} rows of {task.market} {task.span} "
+            "fail the contract",
+            f"the first: {rejected[0].reason} in {rejected[0].source}",
+            "nothing of it was published, raw keeps it all; correct the exchange's spec",
+        )
 
 
 @dataclass

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from schemahub.core import ledger as ledgers
 from schemahub.core.errors import ConfigError, ObjectCorrupt, ObjectMissing, UsageError
@@ -21,6 +22,7 @@ from schemahub.core.layout import (
     part_prefix,
     plan_key,
     quarantine_key,
+    quarantine_prefix,
     raw_key,
     raw_prefix,
 )
@@ -29,7 +31,7 @@ from schemahub.core.parts import Slice, reading
 from schemahub.core.span import Span
 from schemahub.core.spec import ExchangeSpec
 from schemahub.core.trade import Rejected
-from schemahub.ports import Codec, Metrics, RawObject, Store
+from schemahub.ports import Codec, Metrics, RawObject, Refused, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,40 +182,38 @@ class Lake:
                         found.add(market)
         return sorted(found)
 
-    def quarantined(self, version: int, market: Market, span: Span) -> list[Rejected]:
-        """What the table refused of a part. Raises ObjectCorrupt."""
-        key = quarantine_key(market, span, version)
+    def quarantined(self, market: Market, span: Span, refused: Refused) -> list[Rejected]:
+        """What the table refused of a part. Raises ObjectCorrupt if that is not all there."""
+        if not refused.rows:
+            return []
+        key = quarantine_key(market, span, refused.digest)
         try:
             data = self.store.read(key)
         except ObjectMissing:
-            return []
-        return read_rejects(data, key)
-
-
-def write_rejects(rejected: list[Rejected]) -> bytes:
-    """Quarantine: one JSON object a line."""
-    lines = [
-        json.dumps(
-            {
-                "position": row.position,
-                "reason": row.reason,
-                "raw": row.raw,
-                "source": row.source,
-                "url": row.url,
-                "at": row.at,
-            },
-            separators=(",", ":"),
-        )
-        for row in rejected
-    ]
-    return "".join(line + "\n" for line in lines).encode()
-
-
-def read_rejects(data: bytes, key: str) -> list[Rejected]:
-    try:
+            raise ObjectCorrupt(key, "it is gone") from None
+        if hashlib.sha256(data).hexdigest() != refused.digest:
+            raise ObjectCorrupt(key, "its content is not what was written")
         return [Rejected(**json.loads(line)) for line in data.decode().splitlines()]
-    except (ValueError, TypeError) as error:
-        raise ObjectCorrupt(key, f"not a list of quarantined rows: {error}") from None
+
+    def quarantined_stems(self, market: Market) -> set[str]:
+        """The parts, by the stems of their names, that have something in quarantine."""
+        prefix = quarantine_prefix(market)
+        names = (entry.key.removeprefix(prefix) for entry in self.store.list(prefix))
+        return {name.partition(".")[0] for name in names}
+
+    def quarantine(self, market: Market, span: Span, data: bytes) -> None:
+        """Stores what `write_rejects` made; heals an object of that name that is damaged."""
+        if data:
+            key = quarantine_key(market, span, hashlib.sha256(data).hexdigest())
+            if not self.store.create(key, data) and self.store.read(key) != data:
+                self.store.put(key, data)
+
+
+def write_rejects(rejected: list[Rejected]) -> tuple[bytes, Refused]:
+    """Quarantine, one JSON object a line, and what names it."""
+    lines = [json.dumps(asdict(row), separators=(",", ":")) + "\n" for row in rejected]
+    data = "".join(lines).encode()
+    return data, Refused(len(rejected), hashlib.sha256(data).hexdigest() if data else "")
 
 
 @dataclass(frozen=True, slots=True)

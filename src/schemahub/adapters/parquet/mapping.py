@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from operator import gt
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -73,24 +74,37 @@ class ArrowMapper:
 def _object(
     source: RawObject, reader: Reader, market: Market, spec: ExchangeSpec
 ) -> tuple[pa.Table, list[Rejected]]:
-    bulk = _Bulk(reader)
-    odd: list[Answer] = []
+    """All rows of an object in the order in which they were told.
+
+    Pages that are newest first throughout are turned round; that changes no order of rows
+    of one id, of which the first told counts.
+    """
+    tables: list[pa.Table] = []
+    rejected: list[Rejected] = []
     path = page.path(market, spec)
+    bulk = _Bulk(reader)
     for answer in _answers(source):
         if not urlsplit(answer.url).path.endswith(path):
             raise ObjectCorrupt(source.key, f"it holds an answer about {answer.url}")
-        if not bulk.add(answer):
-            odd.append(answer)
-    table, refused = bulk.table(market)
-    trades: list[tuple[Trade, int]] = []
-    rejected: list[Rejected] = []
-    for answer in odd + refused:
-        for verdict in _verdicts(answer, reader, source.key):
-            if isinstance(verdict, Rejected):
-                rejected.append(verdict)
-            else:
-                trades.append((verdict, _micros(answer)))
-    return pa.concat_tables([table, _typed(trades, market)]), rejected
+        if bulk.add(answer):
+            continue
+        tables += bulk.tables(market, source.key, rejected)
+        tables.append(_one_by_one(answer, reader, market, source.key, rejected))
+        bulk = _Bulk(reader)
+    tables += bulk.tables(market, source.key, rejected)
+    return pa.concat_tables(tables) if tables else ARROW_SCHEMA.empty_table(), rejected
+
+
+def _one_by_one(
+    answer: Answer, reader: Reader, market: Market, key: str, rejected: list[Rejected]
+) -> pa.Table:
+    trades = []
+    for verdict in _verdicts(answer, reader, key):
+        if isinstance(verdict, Rejected):
+            rejected.append(verdict)
+        else:
+            trades.append(verdict)
+    return _typed(trades, _micros(answer), market)
 
 
 def _answers(source: RawObject) -> Iterator[Answer]:
@@ -121,7 +135,7 @@ class _Bulk:
         rows = self.reader.typed(answer.body)
         if rows is None:
             return False
-        if len(rows) > 1 and rows[0].trade_id > rows[-1].trade_id:
+        if _descending([row.trade_id for row in rows]):
             rows = rows[::-1]  # newest first on the wire; the axis ascends
         self.answers.append(answer)
         self.sizes.append(len(rows))
@@ -133,21 +147,22 @@ class _Bulk:
         columns["trade_ts"] += [row.trade_ts for row in rows]
         return True
 
-    def table(self, market: Market) -> tuple[pa.Table, list[Answer]]:
-        """The rows of the answers that are good throughout, and the other answers."""
+    def tables(self, market: Market, key: str, rejected: list[Rejected]) -> list[pa.Table]:
+        """The rows of the answers, in order: in bulk where an answer is good throughout."""
+        if not self.answers:
+            return []
         table, good = self._convert(market)
         if pc.all(good).as_py() is not False:
-            return table, []
-        again = _Bulk(self.reader)
-        refused: list[Answer] = []
+            return [table]
+        tables: list[pa.Table] = []
         start = 0
         for answer, size in zip(self.answers, self.sizes, strict=True):
             if pc.all(good.slice(start, size)).as_py() is False:
-                refused.append(answer)
+                tables.append(_one_by_one(answer, self.reader, market, key, rejected))
             else:
-                again.add(answer)
+                tables.append(table.slice(start, size))
             start += size
-        return again.table(market)[0], refused
+        return tables
 
     def _convert(self, market: Market) -> tuple[pa.Table, pa.Array]:
         """Typed rows, and which of them the bulk rules accept; the others' values are void."""
@@ -229,16 +244,20 @@ def _table(  # noqa: PLR0913, PLR0917  (one argument a column)
     return pa.Table.from_arrays(columns, schema=ARROW_SCHEMA)
 
 
-def _typed(trades: list[tuple[Trade, int]], market: Market) -> pa.Table:
+def _typed(trades: list[Trade], at: int, market: Market) -> pa.Table:
     return _table(
         market,
-        pa.array([trade.trade_id for trade, _ in trades], pa.int64()),
-        pa.array([trade.side for trade, _ in trades], pa.string()),
-        pa.array([trade.price for trade, _ in trades], DECIMAL),
-        pa.array([trade.quantity for trade, _ in trades], DECIMAL),
-        pa.array([trade.trade_ts for trade, _ in trades], pa.int64()).cast(TIME),
-        pa.array([at for _, at in trades], pa.int64()).cast(TIME),
+        pa.array([trade.trade_id for trade in trades], pa.int64()),
+        pa.array([trade.side for trade in trades], pa.string()),
+        pa.array([trade.price for trade in trades], DECIMAL),
+        pa.array([trade.quantity for trade in trades], DECIMAL),
+        pa.array([trade.trade_ts for trade in trades], pa.int64()).cast(TIME),
+        pa.array([at] * len(trades), pa.int64()).cast(TIME),
     )
+
+
+def _descending(ids: list[int]) -> bool:
+    return len(ids) > 1 and all(map(gt, ids, ids[1:]))
 
 
 def _verdicts(answer: Answer, reader: Reader, key: str) -> Iterator[Trade | Rejected]:

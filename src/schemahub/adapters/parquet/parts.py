@@ -19,7 +19,7 @@ from schemahub.core.errors import ObjectCorrupt
 from schemahub.core.layout import Market
 from schemahub.core.span import Coverage, Span
 from schemahub.core.trade import OUTSIDE_DIGEST, SCHEMA_VERSION
-from schemahub.ports import Part, PartFacts, Rows
+from schemahub.ports import Part, PartFacts, Refused, Rows
 
 ROW_GROUP = 1 << 20
 BATCH = 1 << 17
@@ -39,7 +39,7 @@ class ParquetTable:
         market: Market,
         span: Span,
         shape: str,
-        rejected: Callable[[], int],
+        refused: Callable[[], Refused],
     ) -> Part:
         sink = pa.BufferOutputStream()
         digest = _Digest()
@@ -56,18 +56,27 @@ class ParquetTable:
                 digest.add(group)
                 writer.write_table(group, row_group_size=ROW_GROUP)
             facts = PartFacts(
-                market.exchange, market.symbol, span, count, rejected(), digest.hex(), shape
+                market.exchange, market.symbol, span, count, refused(), digest.hex(), shape
             )
             writer.add_key_value_metadata(_metadata(facts))
         return Part(sink.getvalue().to_pybytes(), facts)
 
     def decode(self, data: bytes, key: str) -> Iterator[Rows]:
-        try:
-            file = _open(data)
-            for batch in file.iter_batches(batch_size=BATCH, use_threads=False):
-                yield ArrowRows(pa.Table.from_batches([batch]).cast(ARROW_SCHEMA))
-        except (pa.ArrowException, OSError, ValueError) as error:
-            raise ObjectCorrupt(key, f"not a readable part: {error}") from error
+        facts = self.facts(data, key)
+        digest = _Digest()
+        count, last = 0, facts.span.start - 1
+        for table in _batches(data, key):
+            ids = table[POSITION]
+            if ids.null_count or ids[0].as_py() <= last or not increasing(ids):
+                twice = len(ids) - len(ids.unique()) + (ids[0].as_py() == last)
+                raise ObjectCorrupt(key, f"its ids do not increase after {last}", duplicates=twice)
+            count, last = count + table.num_rows, ids[-1].as_py()
+            if last >= facts.span.stop:
+                raise ObjectCorrupt(key, f"it holds id {last}, which is not in {facts.span}")
+            digest.add(table)
+            yield ArrowRows(table)
+        if (count, digest.hex()) != (facts.rows, facts.digest):
+            raise ObjectCorrupt(key, "its rows are not those of its digest")
 
     def facts(self, data: bytes, key: str) -> PartFacts:
         try:
@@ -82,7 +91,7 @@ class ParquetTable:
                 said["symbol"],
                 Span(int(said["start"]), int(said["stop"])),
                 int(said["rows"]),
-                int(said["rejected"]),
+                Refused(int(said["refused"]), said["quarantine"]),
                 said["digest"],
                 said["shape"],
             )
@@ -107,6 +116,17 @@ class ParquetTable:
             for position in here.keys() | there.keys()
             if here.get(position) != there.get(position)
         )
+
+
+def _batches(data: bytes, key: str) -> Iterator[pa.Table]:
+    try:
+        for batch in _open(data).iter_batches(batch_size=BATCH, use_threads=False):
+            table = pa.Table.from_batches([batch]).cast(ARROW_SCHEMA)
+            table.validate(full=True)
+            if table.num_rows:
+                yield table
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise ObjectCorrupt(key, f"not a readable part: {error}") from error
 
 
 def _writer(sink: pa.BufferOutputStream) -> pq.ParquetWriter:
@@ -159,7 +179,8 @@ def _metadata(facts: PartFacts) -> dict[str, str]:
         "start": facts.span.start,
         "stop": facts.span.stop,
         "rows": facts.rows,
-        "rejected": facts.rejected,
+        "refused": facts.refused.rows,
+        "quarantine": facts.refused.digest,
         "digest": facts.digest,
         "shape": facts.shape,
     }
