@@ -4,147 +4,24 @@ from __future__ import annotations
 
 import gzip
 import json
-import random
 import socket
-import threading
 import time
 import tracemalloc
 import zlib
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from schemahub.adapters.clock import Stop, SystemClock
-from schemahub.adapters.http import Bounds, HttpClient
-from schemahub.core.errors import (
-    BadAnswer,
-    ConfigError,
-    ExchangeError,
-    Interrupted,
-    Refused,
-    Throttled,
-    Unreachable,
-)
-from schemahub.core.gate import MAX_TRIES, Bucket, Gate, Outcome
+from schemahub.adapters.http import Bounds
+from schemahub.core.errors import BadAnswer, ConfigError, ExchangeError, Refused, Unreachable
+from schemahub.core.gate import MAX_TRIES
 from schemahub.core.page import Answer, Request
 from schemahub.core.spec import Statuses
-from tests.adapters.http_server import (
-    Server,
-    Talk,
-    drip,
-    reply,
-    reset,
-    say,
-    send_and_close,
-    serving,
-)
+from tests.adapters.http_bench import ASK, ROWS, bench
+from tests.adapters.http_server import Talk, drip, reply, reset, say, send_and_close, serving
 
-QUICK = Bounds(connect=1, read=0.3, total=0.6, wire=100_000, decoded=400_000)
-ROWS = b'[{"trade_id":1}]'
-ASK = Request("/products/BTC-USD/trades", (("after", "5"), ("limit", "2")))
-
-
-class Events:
-    """ports.Metrics that remembers."""
-
-    def __init__(self) -> None:
-        self.seen: list[tuple[str, dict[str, object]]] = []
-
-    def emit(self, event: str, /, **fields: object) -> None:
-        self.seen.append((event, fields))
-
-    def of(self, event: str, name: str) -> list[object]:
-        return [fields[name] for seen, fields in self.seen if seen == event]
-
-
-class Hasty:
-    """A clock on which sleeping costs a hundredth of its time; the real one otherwise."""
-
-    def __init__(self, stop: Stop) -> None:
-        self._clock = SystemClock(stop)
-        self._skipped = 0.0
-        self._lock = threading.Lock()
-        self.slept: list[float] = []
-
-    def now(self) -> datetime:
-        return self._clock.now()
-
-    def monotonic(self) -> float:
-        return self._clock.monotonic() + self._skipped
-
-    def sleep(self, seconds: float) -> None:
-        if seconds:
-            self.slept.append(seconds)
-        self._clock.sleep(seconds / 100)
-        with self._lock:
-            self._skipped += seconds * 0.99
-
-
-class Faster:
-    """A clock that runs twenty times as fast as the real one, for all threads alike."""
-
-    def __init__(self, stop: Stop) -> None:
-        self._clock = SystemClock(stop)
-
-    def now(self) -> datetime:
-        return self._clock.now()
-
-    def monotonic(self) -> float:
-        return self._clock.monotonic() * 20
-
-    def sleep(self, seconds: float) -> None:
-        self._clock.sleep(seconds / 20)
-
-
-class Bench:
-    """A client, its server's address and all that can be looked at."""
-
-    def __init__(self, url: str, **changed: Any) -> None:
-        self.stop = Stop()
-        self.clock = Hasty(self.stop)
-        self.events = Events()
-        self.gate: Gate = changed.pop("gate", None) or Gate(Bucket(1_000, 1_000))
-        self.client = HttpClient(
-            url,
-            title="Testex",
-            gate=self.gate,
-            clock=changed.pop("clock", self.clock),
-            metrics=self.events,
-            rng=random.Random(7),
-            user_agent="schemahub/test",
-            bounds=changed.pop("bounds", QUICK),
-            **changed,
-        )
-
-    def fetch(self, request: Request = ASK) -> bytes:
-        return self.client.fetch(request, listed)
-
-
-def listed(answer: Answer) -> bytes:
-    if not answer.body.startswith(b"["):
-        raise BadAnswer("not a list", f"{answer.body[:20]!r}", body=answer.body)
-    return answer.body
-
-
-@pytest.fixture
-def made() -> Iterator[list[Bench]]:
-    benches: list[Bench] = []
-    yield benches
-    for bench in benches:
-        bench.client.close()
-
-
-@pytest.fixture
-def bench(made: list[Bench]) -> Any:
-    def make(where: Server | str, **changed: Any) -> Bench:
-        made.append(Bench(where if isinstance(where, str) else where.url, **changed))
-        return made[-1]
-
-    return make
-
+__all__ = ["bench"]  # the fixture
 
 # ---------------------------------------------------------------- what is asked and answered
 
@@ -364,132 +241,6 @@ def test_a_complaint_that_is_cut_off_or_endless_still_counts_by_its_status(bench
             with pytest.raises(Refused):
                 client.fetch()
         assert client.fetch() == ROWS
-
-
-# ---------------------------------------------------------------- too fast
-
-
-@pytest.mark.parametrize("form", ["seconds", "date", "date, by the server's wrong clock"])
-def test_retry_after_is_honoured(bench: Any, form: str) -> None:
-    wrong = datetime(2001, 1, 1, tzinfo=UTC)
-    then = (wrong if "wrong" in form else datetime.now(UTC)) + timedelta(seconds=40)
-    headers = {"Retry-After": f"{then:%a, %d %b %Y %H:%M:%S GMT}", "Date": ""}
-    if form == "seconds":
-        headers["Retry-After"] = "40"
-    if "wrong" in form:
-        headers["Date"] = f"{wrong:%a, %d %b %Y %H:%M:%S GMT}"
-    with serving(say(b"", "429 Slow", headers=headers), say(ROWS)) as server:
-        client = bench(server)
-        assert client.fetch() == ROWS
-        assert 38 < sum(client.clock.slept) < 45
-        assert client.gate.budget.left == 21  # being throttled costs no retry
-
-
-@pytest.mark.parametrize("value", ["soon", "-5", "", "1e9", "Mon, 99 Foo 2026 10:00:00 +9999999"])
-def test_a_retry_after_that_says_nothing_is_plain_backing_off(bench: Any, value: str) -> None:
-    with serving(say(b"", "429 Slow", headers={"Retry-After": value}), say(ROWS)) as server:
-        client = bench(server)
-        assert client.fetch() == ROWS
-        assert sum(client.clock.slept) < 1
-
-
-def test_told_to_stay_away_for_long_it_does_and_says_so(bench: Any) -> None:
-    with serving(then=say(b"", "429 Slow", headers={"Retry-After": "3600"})) as server:
-        client = bench(server)
-        for _ in range(3):
-            with pytest.raises(Throttled, match=r"no more requests for 3\d\d\d s"):
-                client.fetch()
-        assert len(server.requests) == 1
-        assert client.events.of("host.barred", "retry_after") == [3600]
-
-
-def test_a_storm_of_429_ends_as_throttled_not_unreachable(bench: Any) -> None:
-    with serving(then=say(b'{"message":"rate limit"}', "429 Slow")) as server:
-        client = bench(server)
-        with pytest.raises(Throttled, match="rate limit"):
-            client.fetch()
-        assert len(server.requests) == MAX_TRIES
-        assert client.gate.state(client.clock.monotonic()).breaker == "closed"
-
-
-def test_twenty_threads_are_paced_by_one_bucket(bench: Any) -> None:
-    with serving(then=say(ROWS)) as server:
-        stop = Stop()
-        client = bench(server, clock=SystemClock(stop), gate=Gate(Bucket(100, 10)))
-        with ThreadPoolExecutor(20) as crowd:
-            answers = list(crowd.map(lambda _: client.fetch(), range(110)))
-        assert answers == [ROWS] * 110
-        # What arrives is what was sent; a machine under load can only be slower.
-        assert server.times[-1] - server.times[0] >= 0.9
-        assert server.connections <= 20
-
-
-# ---------------------------------------------------------------- breaker
-
-
-def test_a_storm_of_503_opens_the_breaker_and_one_probe_at_a_time_goes_out(bench: Any) -> None:
-    def down(peer: socket.socket) -> bool:
-        if len(server.requests) > 4:
-            return bool(say(ROWS)(peer))
-        time.sleep(0.02)  # long enough for a second probe to show
-        probes.append(server.at_once)
-        return bool(say(b"", "503 Down")(peer))
-
-    probes: list[int] = []
-    with serving(then=down) as server:
-        clock = Faster(Stop())
-        client = bench(server, clock=clock, bounds=Bounds())
-        for _ in range(10):
-            turn, now = client.gate.turn(), clock.monotonic()
-            assert client.gate.admit(turn, now) == 0
-            client.gate.report(turn, now, Outcome.FAILED)
-        with ThreadPoolExecutor(20) as crowd:
-            outcomes = list(crowd.map(lambda _: client.fetch(), range(20)))
-        assert outcomes == [ROWS] * 20
-        assert probes == [1, 1, 1, 1]
-        names = [name for name, _ in client.events.seen if name.startswith("breaker")]
-        assert names == ["breaker.opened"] * 4 + ["breaker.closed"]
-
-
-def test_an_outage_of_more_than_a_minute_is_given_up(bench: Any) -> None:
-    with serving(then=say(b"", "503 Down")) as server:
-        client = bench(server)
-        said = []
-        for _ in range(5):
-            with pytest.raises(Unreachable, match="HTTP 503") as caught:
-                client.fetch()
-            said.append(caught.value.why)
-        assert ": HTTP 503, no request succeeded for " in said[-1]
-        assert sum(client.clock.slept) < 200
-        assert len(server.requests) < 25
-
-
-def test_the_retry_budget_bounds_what_an_outage_costs(bench: Any) -> None:
-    with serving(then=say(b"", "503 Down")) as server:
-        client = bench(server)
-        client.gate.budget.left = 2
-        with pytest.raises(Unreachable, match="3 tries|4 tries|5 tries"):
-            client.fetch()
-
-
-# ---------------------------------------------------------------- stopping
-
-
-def test_stopping_wakes_a_waiting_request_at_once(bench: Any) -> None:
-    with serving(then=say(b"", "429 Slow", headers={"Retry-After": "100"})) as server:
-        stop = Stop()
-        client = bench(server, clock=SystemClock(stop))
-        with ThreadPoolExecutor(1) as crowd:
-            waiting = crowd.submit(client.fetch)
-            while not client.events.of("request.throttled", "reason"):
-                time.sleep(0.005)
-            stop.request(15)
-            with pytest.raises(Interrupted) as caught:
-                waiting.result(timeout=5)
-        assert caught.value.exit_code == 143
-        with pytest.raises(Interrupted):
-            client.fetch()
-        assert len(server.requests) == 1
 
 
 # ---------------------------------------------------------------- addresses

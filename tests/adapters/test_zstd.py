@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemahub.adapters.zstd import Zstd, zstd
+from schemahub.adapters.zstd import Zstd
 from schemahub.core.errors import ObjectCorrupt
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 CODEC = Zstd()
 DATA = b'{"at":"2026-11-02","body":[1,2,3]}\n' * 50

@@ -77,21 +77,29 @@ class Builder:
             yield rows
 
     def _sources(self, task: PartTask, rejected: list[Rejected]) -> Iterator[Rows]:
-        """The rows of the part in axis order: of parts inside it as they are, else of raw."""
+        """Of parts inside it as they are, else of raw, in axis order.
+
+        A part is only a cache of raw: one that is damaged in any way is not used.
+        """
         position = task.span.start
         for inside in task.inside:
+            part = self._usable(task, inside)
+            if part is None:
+                continue
             if position < inside.start:
                 yield from self._raw_rows(task, Span(position, inside.start), rejected)
-            yield from self._part_rows(task, inside, rejected)
+            rejected += part.refused
+            yield from self.table.decode(part.data, part.key)
             position = inside.stop
         if position < task.span.stop:
             yield from self._raw_rows(task, Span(position, task.span.stop), rejected)
 
-    def _part_rows(self, task: PartTask, inside: Span, rejected: list[Rejected]) -> Iterator[Rows]:
-        key = part_key(task.version, task.market, inside)
-        data = self.lake.store.read(key)
-        rejected += self.lake.quarantined(task.market, inside, self.table.facts(data, key).refused)
-        yield from self.table.decode(data, key)
+    def _usable(self, task: PartTask, inside: Span) -> ReadPart | None:
+        try:
+            part = read_part(self.lake, self.table, task.version, task.market, inside)
+        except ObjectCorrupt:
+            return None
+        return part if part.shape == task.spec.shape() else None
 
     def _raw_rows(self, task: PartTask, gap: Span, rejected: list[Rejected]) -> Iterator[Rows]:
         for _, mapped in self.raw.read(task.market, task.spec, task.raws, gap):
@@ -112,6 +120,29 @@ def _check_share(task: PartTask, rows: int, rejected: list[Rejected]) -> None:
             f"the first: {rejected[0].reason} in {rejected[0].source}",
             "nothing of it was published, raw keeps it all; correct the exchange's spec",
         )
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPart:
+    """A part that is exactly what was written, with what stands in quarantine of it."""
+
+    key: str
+    data: bytes
+    shape: str
+    refused: list[Rejected]
+
+
+def read_part(lake: Lake, table: Table, version: int, market: Market, span: Span) -> ReadPart:
+    """Reads a part whole. Raises ObjectCorrupt if anything of it is not as it was written."""
+    key = part_key(version, market, span)
+    data = lake.store.read(key)
+    facts = table.facts(data, key)
+    said = (facts.exchange, facts.symbol, facts.span)
+    if said != (market.exchange, market.symbol, span):
+        raise ObjectCorrupt(key, f"it says that it is {facts.exchange}:{facts.symbol} {facts.span}")
+    for _ in table.decode(data, key):
+        pass  # raises if the rows are not those of the digest
+    return ReadPart(key, data, facts.shape, lake.quarantined(market, span, facts.refused))
 
 
 @dataclass

@@ -17,7 +17,7 @@ from schemahub.core.proof import Certificate, Hole, certify
 from schemahub.core.span import NOTHING, Coverage, Span
 from schemahub.core.spec import ExchangeSpec
 from schemahub.core.trade import Rejected
-from schemahub.pipelines.build import RawRows
+from schemahub.pipelines.build import RawRows, read_part
 from schemahub.pipelines.lake import Lake, Specs
 from schemahub.ports import Mapped, Metrics, Rows, Table
 
@@ -129,11 +129,6 @@ class Verify:
         """What stands in quarantine of a part. Raises ObjectCorrupt."""
         key = part_key(piece.version, market, piece.part)
         facts = self.table.facts(self.lake.store.read(key), key)
-        said = (facts.exchange, facts.symbol, facts.span)
-        if said != (market.exchange, market.symbol, piece.part):
-            raise ObjectCorrupt(
-                key, f"it says that it is {facts.exchange}:{facts.symbol} {facts.span}"
-            )
         return self.lake.quarantined(market, piece.part, facts.refused)
 
     def _give_up(
@@ -153,23 +148,20 @@ class Verify:
         piece: parts.Slice,
         found: _Findings,
     ) -> None:
-        key = part_key(piece.version, market, piece.part)
-        data = self.lake.store.read(key)
         try:
-            look = _Look(key, _conflicts(self._refused(market, piece)))
-            for _ in self.table.decode(data, key):
-                pass  # raises if anything in it is not what was written
+            part = read_part(self.lake, self.table, piece.version, market, piece.part)
         except ObjectCorrupt as error:
             self._give_up(market, piece, error, found)
             return
-        feed = _Feed(self.table.decode(data, key))
+        look = _Look(part.key, _conflicts(part.refused))
+        feed = _Feed(self.table.decode(part.data, part.key))
         for keep in piece.keep:
             position = keep.start
             for span, mapped in self._raw(market, spec, ledger, keep, found):
                 if position < span.start:
                     self._unbacked(feed, Span(position, span.start), found)
-                for part, rows in feed.take(span):
-                    self._compare(look, part, rows, mapped, found)
+                for some, rows in feed.take(span):
+                    self._compare(look, some, rows, mapped, found)
                 position = span.stop
             if position < keep.stop:
                 self._unbacked(feed, Span(position, keep.stop), found)

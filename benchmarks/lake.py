@@ -1,0 +1,47 @@
+"""Lakes to measure on: raw made once and kept, tables made from it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+from benchmarks.process import REPOSITORY, Setting
+
+MARKET = "BTC-USD"
+RAW = f"raw_coinbase_trades/{MARKET}"
+# What decides the bytes of raw: where one of these changes, raw is made anew.
+_MAKERS = ("core/page.py", "core/layout.py", "adapters/zstd.py", "exchanges/coinbase.yaml")
+
+
+def raw_lake(setting: Setting, trades: int) -> Path:
+    """A lake that holds `trades` trades of one market as ingest leaves them, and no table.
+
+    To be read only: work on a `copy`.
+    """
+    lake = setting.folder / f"raw-{trades}-{_makers()}"
+    if not lake.is_dir():
+        making = lake.with_suffix(".making")
+        shutil.rmtree(making, ignore_errors=True)
+        setting.child("raw", trades, making)
+        making.rename(lake)
+    return lake
+
+
+def copy(lake: Path, target: Path) -> Path:
+    """The same objects under another root, by hard links: raw is never changed."""
+    shutil.copytree(lake, target, copy_function=os.link)
+    return target
+
+
+def size(folder: Path) -> int:
+    """Bytes in the files below `folder`."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _makers() -> str:
+    source = REPOSITORY / "src" / "schemahub"
+    files = [*(source / name for name in _MAKERS), *sorted((source / "sandbox").glob("*.py"))]
+    files.append(Path(__file__).with_name("children") / "raw.py")
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
