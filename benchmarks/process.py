@@ -148,18 +148,14 @@ def run(
         errors.seek(0)
         if process.returncode:
             said = errors.read().decode(errors="replace").strip()[-2000:]
-            raise BenchmarkFailed(
-                f"{' '.join(command)} ended with {process.returncode}:\n{said}"
-            )
+            raise BenchmarkFailed(f"{' '.join(command)} ended with {process.returncode}:\n{said}")
         unit = 1 if sys.platform == "darwin" else 1024
         return Spent(
             wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit, out.read().decode()
         )
 
 
-def _wait(
-    pid: int, watch: Callable[[int], None] | None
-) -> tuple[int, int, Any]:
+def _wait(pid: int, watch: Callable[[int], None] | None) -> tuple[int, int, Any]:
     if watch is None:
         return os.wait4(pid, 0)
     while True:

@@ -57,7 +57,11 @@ def run(setting: Setting) -> list[Row]:
         for peer in PEERS:
             out = folder / "peer.parquet"
             spent = _middle(repeats, lambda _, p=peer, o=out: _peer(setting, p, raw, o))  # type: ignore[misc]
-            _same(setting, peer, spent, trades, files, out)
+            if spent.json()["rows"] != trades:
+                raise BenchmarkFailed(f"{peer.figure} says {spent.out}, not {trades} rows")
+            compared = setting.child("compare", out, *files).json()
+            if not compared["same"]:
+                raise BenchmarkFailed(f"{peer.figure} and transform differ: {compared}")
             theirs = trades / spent.cpu / MEGA
             rows.append(Row(figure, speed, "M/CPU-s", "peer", peer.figure, theirs, lower=False))
             memory = spent.rss / MEGA
@@ -88,18 +92,6 @@ def _live(setting: Setting, lake: Path, trades: int) -> list[str]:
     if found != [trades]:
         raise BenchmarkFailed(f"transform made {found} rows of {trades} trades")
     return setting.schemahub("files", "--lake", lake).out.split()
-
-
-def _same(
-    setting: Setting, peer: _Peer, spent: Spent, trades: int, files: list[str], out: Path
-) -> None:
-    """Raises BenchmarkFailed unless the peer's rows are ours, to the last digit."""
-    rows = spent.json()["rows"]
-    if rows != trades:
-        raise BenchmarkFailed(f"{peer.figure} made {rows} rows of {trades} trades")
-    found = setting.child("compare", out, *files).json()
-    if not found["same"]:
-        raise BenchmarkFailed(f"{peer.figure} and transform differ: {found}")
 
 
 def _loop(setting: Setting, raw: Path, folder: Path, figure: str, speed: float) -> Row:

@@ -15,7 +15,7 @@ def main(peer: str, *ours: str) -> None:
         # The sum of a hash a row does not ask in which order they are.
         told = [
             connection.execute(
-                f"SELECT count(*), sum(hash({COLUMNS})::HUGEINT)::VARCHAR FROM read_parquet(?)",
+                f"SELECT count(*), sum(hash({COLUMNS})::HUGEINT)::VARCHAR FROM read_parquet(?)",  # noqa: S608
                 [files],
             ).fetchone()
             for files in ([peer], list(ours))

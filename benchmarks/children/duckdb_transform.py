@@ -39,7 +39,7 @@ def main(raw: str, out: str, how: str) -> None:
                 )
                 ORDER BY trade_id
             ) TO '{out}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 1048576)
-            """
+            """  # noqa: S608
         ).fetchone()
     print(json.dumps({"rows": copied[0] if copied else 0}))
 

@@ -23,7 +23,7 @@ ROW = pl.Struct(
 
 def main(raw: str, out: str, _how: str) -> None:
     exact = pl.Decimal(38, 12)
-    schema = {"at": pl.String, "body": pl.List(ROW)}
+    schema: dict[str, pl.DataType] = {"at": pl.String(), "body": pl.List(ROW)}
     lines = pl.scan_ndjson(f"{raw}/*.jsonl.zst", schema=schema)
     trades = lines.explode("body").unnest("body")
     rows = trades.select(

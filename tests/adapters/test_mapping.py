@@ -16,6 +16,7 @@ from schemahub.adapters.parquet import ArrowMapper
 from schemahub.core import page
 from schemahub.core.errors import BadAnswer, ObjectCorrupt
 from schemahub.core.page import Answer
+from schemahub.core.layout import MAX_STOP
 from schemahub.core.paging import Ask
 from schemahub.core.span import Coverage, Span
 from schemahub.core.trade import Trade
@@ -27,7 +28,7 @@ from tests.pipelines.raw_lake import AT, BTC, coinbase
 SPEC = coinbase()
 READER = Reader(SPEC.trades.fields)
 PATH = page.path(BTC, SPEC)
-ALL = Span(0, 2**63)
+ALL = Span(0, MAX_STOP)
 
 
 def answer(rows: Iterable[bytes], at: datetime = AT) -> Answer:
@@ -58,9 +59,14 @@ class Told:
 
 
 def authority(sources: Sequence[RawObject], keep: Span = ALL) -> list[Told]:
-    """Every row of the sources that counts, in the order told."""
+    """Every row of the sources that counts, in the order told.
+
+    Raises ValueError if one of them holds an answer that is no list of rows.
+    """
     told = []
     for one in sources:
+        if not one.span.overlaps(keep):
+            continue
         for line in one.lines.splitlines():
             got = page.decode(line)
             verdicts = [(raw, _verdict(raw, got)) for raw in READER.split(got.body)]
@@ -85,8 +91,18 @@ def _verdict(raw: bytes, got: Answer) -> Trade | RowRefused:
         return refused
 
 
-def check(found: Mapped, told: Sequence[Told]) -> None:
+def agree(*sources: RawObject, keep: Span = ALL) -> None:
     """Each telling ends in exactly one of rows and rejected; conflicts in both."""
+    try:
+        told = authority(sources, keep)
+    except ValueError:
+        with pytest.raises(ObjectCorrupt):
+            mapped(*sources, keep=keep)
+        return
+    check(mapped(*sources, keep=keep), told)
+
+
+def check(found: Mapped, told: Sequence[Told]) -> None:
     good: dict[int, list[Told]] = {}
     for one in told:
         if one.content is not None:
@@ -99,7 +115,8 @@ def check(found: Mapped, told: Sequence[Told]) -> None:
         assert (row["exchange"], row["symbol"], row["trade_ref"]) == ("coinbase", "BTC-USD", None)
         micros = (row["trade_ts"] - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
         content = (row["side"], row["price"], row["quantity"], micros)
-        assert (content, row["ingest_ts"]) in [(t.content, t.at) for t in good[row["trade_id"]]]
+        first = good[row["trade_id"]][0]
+        assert (content, row["ingest_ts"]) == (first.content, first.at)
 
     refused = [one for one in told if one.content is None or one.position in conflicts]
     assert Counter((r.position, r.raw, r.source, r.at) for r in found.rejected) == Counter(
@@ -117,8 +134,7 @@ def check(found: Mapped, told: Sequence[Told]) -> None:
 @example([raw_row(1, price='"1.' + "0" * 40 + '"')])
 @example([raw_row(1, time='"2023-02-30T00:00:00Z"'), raw_row(2)])
 def test_columns_and_rows_agree_on_one_answer(rows: list[bytes]) -> None:
-    one = source([answer(rows)])
-    check(mapped(one), authority([one]))
+    agree(source([answer(rows)]))
 
 
 @given(answers_of(), st.integers(0, 14), st.integers(1, 14), st.integers(0, 14), st.integers(1, 14))
@@ -126,12 +142,11 @@ def test_and_on_many_in_objects_that_overlap_trimmed_to_name_and_keep(
     answers: list[list[bytes]], start: int, length: int, low: int, width: int
 ) -> None:
     got = [answer(rows, AT + timedelta(seconds=n)) for n, rows in enumerate(answers)]
-    sources = [
+    agree(
         source(got[::2], Span(start, start + length), "raw/1"),
         source(got, ALL, "raw/2"),
-    ]
-    keep = Span(low, low + width)
-    check(mapped(*sources, keep=keep), authority(sources, keep))
+        keep=Span(low, low + width),
+    )
 
 
 @given(rows_of(max_size=8))
@@ -161,8 +176,11 @@ def test_however_a_span_is_cut_each_reject_is_in_one_piece(
     rows: list[bytes], cuts: list[int]
 ) -> None:
     one = source([answer(rows)])
-    whole = mapped(one)
-    edges = [0, *sorted(cuts), 2**63]
+    try:
+        whole = mapped(one)
+    except ObjectCorrupt:
+        return
+    edges = [0, *sorted(cuts), MAX_STOP]
     pieces = [mapped(one, keep=Span(low, high)) for low, high in pairwise(edges)]
     assert Counter(r for piece in pieces for r in piece.rejected) == Counter(whole.rejected)
     assert sum(len(piece.rows) for piece in pieces) == len(whole.rows)

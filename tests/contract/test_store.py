@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import pickle
-import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path

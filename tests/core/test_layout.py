@@ -271,8 +271,8 @@ def test_no_key_leaves_the_lake(symbol: str, span: Span, run_id: str) -> None:
     keys = [
         raw_key(market, RawName(span)),
         layout.part_key(2, market, span),
-        layout.quarantine_key(market, span),
-        layout.quarantine_key(market, span, 2),
+        layout.quarantine_key(market, span, "0123abcd"),
+        layout.quarantine_key(market, span, "4567abcd"),
         layout.answer_key(market, run_id, "0123abcd"),
         layout.checkpoint_key(market),
         layout.plan_key(1, "acme"),

@@ -196,6 +196,13 @@ class RawLake:
     def parts(self, version: int = 1) -> list[Span]:
         return self.lake.parts(version, self.market)
 
+    def quarantined(self, start: int, stop: int, version: int = 1) -> list[int]:
+        """The positions in quarantine of a part."""
+        key = part_key(version, self.market, Span(start, stop))
+        facts = ParquetTable().facts(self.store.read(key), key)
+        found = self.lake.quarantined(self.market, facts.span, facts.refused)
+        return [row.position for row in found]
+
 
 def part_rows(data: bytes) -> Iterator[Row]:
     """The rows of a Parquet file without ingest_ts."""

@@ -99,7 +99,7 @@ def test_the_quarantine_of_superseded_parts_goes_into_the_superseder() -> None:
     lake.put(74, 128, [lake.answer(more)])
     second = lake.transformed()
     assert (second.rows, second.rejected) == (61, 3)
-    assert [row.position for row in lake.lake.quarantined(1, BTC, Span(64, 128))] == [65, 71, 100]
+    assert lake.quarantined(64, 128) == [65, 71, 100]
     assert lake.shown() == [expected(n) for n in range(64, 128) if n not in {65, 71, 100}]
     found = lake.verify()
     assert found.status == "quarantined"

@@ -13,9 +13,11 @@ from schemahub.cli.words import table
 from schemahub.core.settings import unknown_variables
 
 
-@click.group()
-def command() -> None:
+@click.group(invoke_without_command=True)
+@click.pass_context
+def command(context: click.Context) -> object:
     """Show the settings and where each comes from."""
+    return context.invoke(show) if context.invoked_subcommand is None else None
 
 
 @command.command("show")

@@ -68,6 +68,7 @@ def _python(shell: Shell) -> Verdict:
 
 
 def _settings(shell: Shell) -> Verdict:
+    shell.app.specs.of(shell.app.settings.exchange)
     unknown = unknown_variables(shell.environ)
     if unknown:
         return "warning", f"there is no such setting: {', '.join(unknown)}"

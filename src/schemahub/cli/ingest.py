@@ -32,7 +32,10 @@ RAW_BYTES_PER_TRADE = 15
 @click.option("--full", is_flag=True, help="From the first trade that the exchange has.")
 @click.option("--workers", type=int, metavar="N", help="Markets at once. [default: 3]")
 @click.option(
-    "--chunk-concurrency", type=int, metavar="N", help="Chunks of a market at once. [default: 5]"
+    "--chunk-concurrency",
+    type=int,
+    metavar="N",
+    help="Chunks of a market at once, three requests each. [default: 5]",
 )
 @click.option("--dry-run", is_flag=True, help="Print the plan; write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="The outcome as JSON on stdout.")
@@ -166,7 +169,7 @@ def _plan(shell: Shell, markets: Sequence[Market], wish: Wish, *, as_json: bool)
             failed.append(Outcome(market, "failed", error=error))
             tell(error)
     if as_json:
-        shell.json({"dry_run": True, "markets": plans})
+        shell.json({"dry_run": True, "markets": plans, "failed": told(failed)})
     else:
         for plan in plans:
             _print_plan(plan)

@@ -88,7 +88,13 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs a command and exits with its code; errors are three lines on stderr."""
-    code = run(list(sys.argv[1:] if arguments is None else arguments))
+    try:
+        code = run(list(sys.argv[1:] if arguments is None else arguments))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output went away, as `head` does: not an error of ours.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = 0
     _flush()
     if code >= 128:  # noqa: PLR2004  (stopped by a signal: what still hangs is not waited for)
         os._exit(code)
@@ -104,6 +110,9 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911  (one for each way to end
         return done.exit_code
     except click.Abort:
         return 130
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.message)
+        return 0
     except click.ClickException as error:
         tell(UsageError(error.format_message(), *_usage(error)))
         return UsageError.exit_code
@@ -113,9 +122,7 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911  (one for each way to end
         tell(error)
         return error.exit_code
     except BrokenPipeError:
-        # Whoever read our output went away, as `head` does: not an error of ours.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 0
+        raise
     except Exception as error:  # noqa: BLE001  (the outermost edge)
         if debug:
             traceback.print_exc()

@@ -26,7 +26,9 @@ TRIES = 3
               help="How many rows a table shows.")  # fmt: skip
 @common()
 def command(shell: Shell, /, **options: Any) -> int:
-    """Ask the lake in SQL: one SELECT, WITH, EXPLAIN or DESCRIBE. It can write nothing.
+    """Ask the lake in SQL: one SELECT, WITH, EXPLAIN, DESCRIBE or the like.
+
+    It can write nothing, and read nothing but the lake.
 
     Views: trades (exact), trades_float (DOUBLE, faster), bars_1m, markets.
 

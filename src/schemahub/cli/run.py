@@ -19,7 +19,10 @@ from schemahub.pipelines.job import told
 @click.option("--exchange", metavar="E", help="Exchange of markets named without one.")
 @click.option("--workers", type=int, metavar="N", help="Markets at once. [default: 3]")
 @click.option(
-    "--chunk-concurrency", type=int, metavar="N", help="Chunks of a market at once. [default: 5]"
+    "--chunk-concurrency",
+    type=int,
+    metavar="N",
+    help="Chunks of a market at once, three requests each. [default: 5]",
 )
 @click.option("--json", "as_json", is_flag=True, help="The outcome as JSON on stdout.")
 @common(base_url=True)

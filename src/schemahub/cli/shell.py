@@ -68,7 +68,7 @@ def command(*, base_url: bool = False) -> Callable[[F], F]:
 
 
 _OPTIONS = (
-    click.option("--lake", metavar="DIR", help="Where the lake is. [default: ./lake]"),
+    click.option("--lake", metavar="DIR", help="Where the lake is."),
     click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
     click.option("-v", "--verbose", count=True, help="Say more."),
     click.option("--no-progress", is_flag=True, help="No progress bar."),

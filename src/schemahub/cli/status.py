@@ -9,7 +9,7 @@ import click
 from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
 from schemahub.cli.verify import explicit_exchange
-from schemahub.cli.words import count, table
+from schemahub.cli.words import table
 from schemahub.core.layout import Market
 from schemahub.core.span import Coverage
 from schemahub.pipelines.runs import list_runs, read_run
@@ -37,7 +37,7 @@ def command(shell: Shell, /, **options: Any) -> int:
     head = ("market", "from id", "watermark", "held", "missing", "absent", "in table")
     columns = ("from_id", "watermark", "held", "missing", "absent", "in_table")
     cells = [
-        (str(row["market"]), *("-" if row[name] is None else count(row[name]) for name in columns))
+        (str(row["market"]), *("-" if row[name] is None else str(row[name]) for name in columns))
         for row in rows
     ]
     table(head, cells, right=(1, 2, 3, 4, 5, 6))

@@ -78,6 +78,8 @@ def print_certificates(found: list[Certificate]) -> None:
     head = ("market", "status", "trades", "first id", "last id", "holes", "duplicates")
     table(head, rows, right=(2, 3, 4, 5, 6))
     for one in found:
+        if one.span is None:
+            print(f"  {one.market}: nothing is held")
         for hole in one.holes[:SHOWN_HOLES]:
             print(f"  {one.market} ids {hole.span}: {hole.status}: {hole.reason}")
         if len(one.holes) > SHOWN_HOLES:

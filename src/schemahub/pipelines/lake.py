@@ -243,9 +243,9 @@ def target_version(lake: Lake, spec: ExchangeSpec, *, create: bool = True) -> in
     versions = lake.versions(exchange)
     current = max((v for v in versions if lake.complete(v, exchange)), default=None)
     if current is None:
-        if create:
-            lake.store.create(plan_key(1, exchange), shape.encode() + b"\n")
-        return 1
+        current = 1
+        # Somebody with another spec may be first: what is stored there decides.
+        versions[1] = _plan(lake, 1, spec) if create else shape
     if versions[current] != shape:
         raise ConfigError(
             f"the spec of {exchange} shapes rows otherwise than those of the table (v{current})",
@@ -261,9 +261,17 @@ def rebuild_version(lake: Lake, spec: ExchangeSpec, *, create: bool = True) -> i
     versions = lake.versions(exchange)
     if not versions:
         return target_version(lake, spec, create=create)
-    newest = max(versions)
-    if versions[newest] == shape and not lake.complete(newest, exchange):
-        return newest
-    if create:
-        lake.store.create(plan_key(newest + 1, exchange), shape.encode() + b"\n")
-    return newest + 1
+    version = max(versions)
+    if versions[version] == shape and not lake.complete(version, exchange):
+        return version
+    version += 1
+    while create and _plan(lake, version, spec) != shape:
+        version += 1
+    return version
+
+
+def _plan(lake: Lake, version: int, spec: ExchangeSpec) -> str:
+    """Plans a version for this spec; returns the digest that it is planned for, whose ever."""
+    key = plan_key(version, spec.exchange)
+    lake.store.create(key, spec.shape().encode() + b"\n")
+    return lake.store.read(key).decode("utf-8", "replace").strip()

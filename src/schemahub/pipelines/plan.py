@@ -107,6 +107,12 @@ class Planner:
             start = replace(start, origin=origin)
             ledger = replace(ledger, origins=tuple(sorted({*ledger.origins, origin})))
         wanted = ledger.wanted(stop)
+        if wanted is None:
+            start = Start()
+            notes = (*notes, "there is no trade in the time asked for")
+        elif start.origin is not None:
+            begins = f"history begins with id {start.origin} ({start.reason})"
+            notes = (*notes, f"{begins}; --since or --full asks for more")
         known = ledger.held if wish.audit else ledger.known
         work = NOTHING if wanted is None else known.missing(wanted)
         return Plan(market, ledger, wanted, work, start, (head, *start.hand), notes)

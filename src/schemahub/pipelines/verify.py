@@ -18,7 +18,7 @@ from schemahub.core.span import NOTHING, Coverage, Span
 from schemahub.core.spec import ExchangeSpec
 from schemahub.core.trade import Rejected
 from schemahub.pipelines.build import RawRows, read_part
-from schemahub.pipelines.lake import Lake, Specs
+from schemahub.pipelines.lake import Lake, Specs, target_version
 from schemahub.ports import Mapped, Metrics, Rows, Table
 
 TRIES = 5
@@ -68,8 +68,10 @@ class Verify:
     metrics: Metrics
 
     def market(self, market: Market, *, deep: bool = True) -> Report:
-        """Raises StoreError, UsageError (no such exchange)."""
+        """Raises StoreError, UsageError (no such exchange), ConfigError (the spec changed)."""
         spec = self.specs.of(market.exchange)
+        # By a changed spec the whole table would look damaged, and repair would remove it.
+        target_version(self.lake, spec, create=False)
         for _ in range(TRIES):
             try:
                 return self._look(market, spec, deep=deep)
@@ -148,6 +150,9 @@ class Verify:
         piece: parts.Slice,
         found: _Findings,
     ) -> None:
+        if self.lake.versions(market.exchange).get(piece.version) != spec.shape():
+            found.hole(Coverage(piece.keep), "unproven", f"v{piece.version} is of an older spec")
+            return
         try:
             part = read_part(self.lake, self.table, piece.version, market, piece.part)
         except ObjectCorrupt as error:

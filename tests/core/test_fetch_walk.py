@@ -1,0 +1,236 @@
+"""Whatever an exchange's pages look like, each trade of a span is fetched, and none is made up."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from schemahub.core.errors import Unreachable
+from schemahub.core.span import Coverage, Span
+from tests.core.dialect import NOW_US, Exchange
+from tests.core.lab import Lab, down
+from tests.core.strategies import points
+
+Rows = list[dict[str, object]]
+HIGHEST = 70
+DAY = 86_400_000_000
+MINUTE = 60_000_000
+
+quick = settings(max_examples=60)
+holes = st.sets(st.integers(1, HIGHEST), max_size=25)
+caps = st.integers(2, 12)
+
+
+def old(ids: set[int]) -> dict[int, int]:
+    """Trades, a minute apart, all older than a day."""
+    return {one: NOW_US - DAY - (HIGHEST - one) * MINUTE for one in ids}
+
+
+def market(missing: set[int]) -> set[int]:
+    # Planning takes the newest trade there is for the end of what is wanted.
+    return set(range(1, HIGHEST + 1)) - missing | {HIGHEST}
+
+
+WANT = Span(1, HIGHEST + 1)
+
+
+@quick
+@given(holes, caps)
+@example({65, 50}, 3)  # two holes in one page and a lowered cap lost what lay below them
+@example(set(range(3, 70, 5)), 2)
+@example(set(range(2, 60)), 2)
+def test_one_run_holds_every_trade_there_is(missing: set[int], cap: int) -> None:
+    ids = market(missing)
+    lab = Lab(Exchange(old(ids), cap=cap))
+    landed = lab.run(WANT)
+    assert points(lab.ledger.held) == ids
+    assert lab.proven() == lab.ledger.held
+    assert points(Coverage.of(s for one in landed for s in one.missing)) == set(WANT_IDS) - ids
+    assert not lab.ledger.absent
+
+
+WANT_IDS = range(WANT.start, WANT.stop)
+
+
+@quick
+@given(holes, caps, caps)
+@example({65, 50}, 3, 3)
+def test_two_runs_attest_exactly_what_the_exchange_lacks(
+    missing: set[int], cap: int, later: int
+) -> None:
+    ids = market(missing)
+    lab = Lab(Exchange(old(ids), cap=cap))
+    lab.run(WANT)
+    lab.exchange.cap = later
+    lab.run(WANT)
+    assert points(lab.ledger.absent) == set(WANT_IDS) - ids
+    assert lab.ledger.work(WANT) == Coverage()
+    lab.run(WANT)
+    assert lab.requests == 0
+
+
+def test_a_market_without_holes_costs_one_request_a_page() -> None:
+    lab = Lab(Exchange(old(market(set()))))
+    lab.run(WANT)
+    assert lab.requests == 10  # 23 + 24 + 23 ids in pages of 8, cut at the chunks
+
+
+@quick
+@given(holes, caps)
+def test_the_questions_are_bounded(missing: set[int], cap: int) -> None:
+    lab = Lab(Exchange(old(market(missing)), cap=cap))
+    lab.run(WANT)
+    assert lab.requests <= 2 * (HIGHEST // (cap - 1) + 12)
+
+
+# ---------------------------------------------------------------- faults of single answers
+
+
+def faults(seed: int, share: float) -> Callable[[int, Rows], Rows]:
+    """Some answers are short, empty, late, repeated or in disorder."""
+
+    def fault(number: int, rows: Rows) -> Rows:
+        dice = random.Random(f"{seed} {number}")
+        if dice.random() >= share or not rows:
+            return rows
+        match dice.choice(["short", "empty", "lag", "twice", "mixed", "bad"]):
+            case "short":
+                return rows[: dice.randrange(len(rows))]
+            case "empty":
+                return []
+            case "lag":
+                return rows[dice.randrange(len(rows)) :]
+            case "twice":
+                return [*rows, *rows[: dice.randrange(len(rows))]]
+            case "bad":
+                worst = dice.randrange(len(rows))
+                return [{**r, "price": "-1"} if i == worst else r for i, r in enumerate(rows)]
+            case _:
+                return dice.sample(rows, len(rows))
+
+    return fault
+
+
+@quick
+@given(holes, caps, st.integers(0, 10_000), st.sampled_from([0.2, 0.6, 1.0]))
+def test_faulty_answers_never_make_a_trade_up_nor_rename_one(
+    missing: set[int], cap: int, seed: int, share: float
+) -> None:
+    ids = market(missing)
+    lab = Lab(Exchange(old(ids), cap=cap))
+    lab.run(WANT, faults(seed, share))
+    assert points(lab.ledger.held) <= ids
+    assert lab.proven() == lab.ledger.held
+    assert not lab.ledger.absent
+
+
+@quick
+@given(holes, caps, st.integers(0, 10_000), st.sampled_from([0.3, 1.0]))
+def test_after_a_faulty_run_a_clean_one_completes_and_two_attest_the_truth(
+    missing: set[int], cap: int, seed: int, share: float
+) -> None:
+    ids = market(missing)
+    lab = Lab(Exchange(old(ids), cap=cap))
+    lab.run(WANT, faults(seed, share))
+    lab.run(WANT)
+    assert points(lab.ledger.held) == ids
+    assert points(lab.ledger.absent) <= set(WANT_IDS) - ids
+    lab.run(WANT)
+    assert points(lab.ledger.absent) == set(WANT_IDS) - ids
+
+
+@quick
+@given(holes, caps, st.lists(st.integers(0, 30), min_size=1, max_size=4))
+def test_an_exchange_that_fails_half_way_never_makes_a_trade_absent(
+    missing: set[int], cap: int, stops: list[int]
+) -> None:
+    ids = market(missing)
+    lab = Lab(Exchange(old(ids), cap=cap))
+    for stop in stops:
+
+        def fail(number: int, rows: Rows, stop: int = stop) -> Rows:
+            return down(number, rows) if number >= stop else rows
+
+        try:
+            lab.run(WANT, fail)
+        except Unreachable:
+            pass
+        assert points(lab.ledger.held) <= ids
+        assert not points(lab.ledger.absent) & ids
+    lab.run(WANT)
+    assert points(lab.ledger.held) == ids
+    lab.run(WANT)
+    assert points(lab.ledger.absent) == set(WANT_IDS) - ids
+
+
+def test_what_was_answered_before_a_failure_is_durable() -> None:
+    lab = Lab(Exchange(old(market(set()))))
+    with pytest.raises(Unreachable):
+        lab.run(WANT, lambda number, rows: down(number, rows) if number == 5 else rows)
+    assert len(lab.ledger.held) == 7 + 4 * 8  # the head's chunk is 47..70 and 24..47
+    lab.run(WANT)
+    assert lab.ledger.held == Coverage((WANT,))
+
+
+@quick
+@given(holes, caps, st.sets(st.integers(1, HIGHEST - 1), max_size=6))
+def test_a_bad_row_is_held_once_two_runs_saw_it_bad(
+    missing: set[int], cap: int, bad: set[int]
+) -> None:
+    ids = market(missing)
+    lab = Lab(Exchange(old(ids), cap=cap, bad=frozenset(bad)))
+    lab.run(WANT)
+    assert points(lab.ledger.held) == ids - bad
+    lab.run(WANT)
+    assert points(lab.ledger.held) == ids
+    assert lab.proven() == lab.ledger.held
+    assert points(lab.ledger.absent) == set(WANT_IDS) - ids
+
+
+def test_a_late_trade_in_an_attested_hole_is_held_by_the_run_that_asks_again() -> None:
+    lab = Lab(Exchange(old(market({30, 31}))))
+    for _ in range(2):
+        lab.run(WANT)
+    assert lab.ledger.absent == Coverage((Span(30, 32),))
+    lab.exchange.trades |= old({30})
+    ledger = lab.ledger
+    assert ledger.work(WANT) == Coverage()
+    lab.run(WANT, audit=True)
+    assert lab.ledger.held == Coverage((Span(1, 31), Span(32, 71)))
+    assert lab.ledger.absent == Coverage((Span(31, 32),))
+
+
+def test_a_head_that_moves_meanwhile_disturbs_nothing() -> None:
+    lab = Lab(Exchange(old(market({20, 21, 55}))))
+
+    def moving(number: int, rows: Rows) -> Rows:
+        lab.exchange.trades |= old({HIGHEST + 1 + number})
+        return rows
+
+    lab.run(WANT, moving)
+    assert points(lab.ledger.held) == market({20, 21, 55})
+
+
+def test_young_holes_are_neither_sighted_nor_attested() -> None:
+    """The trade above them is younger than the settle time: a replica may just lag."""
+    ids = market({60})
+    young = {one: NOW_US - (HIGHEST - one) * 1_000_000 for one in ids}
+    lab = Lab(Exchange(young))
+    lab.run(WANT, pause=1)
+    lab.run(WANT, pause=1)
+    assert lab.ledger.seen == ()
+    assert lab.ledger.absent == Coverage()
+    assert lab.ledger.work(WANT) == Coverage((Span(60, 61),))
+
+
+def test_two_runs_closer_than_the_settle_time_attest_nothing() -> None:
+    lab = Lab(Exchange(old(market({60}))))
+    lab.run(WANT, pause=59)
+    lab.run(WANT, pause=1)
+    assert not lab.ledger.absent
+    lab.run(WANT)
+    assert lab.ledger.absent == Coverage((Span(60, 61),))
