@@ -107,8 +107,8 @@ class App:
 
     @cached_property
     def run_id(self) -> str:
-        """Sorts by time; two runs of one second differ in the rest."""
-        return f"{self.clock.now():%Y%m%dT%H%M%SZ}{token(3)}"
+        """Sorts by time, to the microsecond; two runs of one moment differ in the rest."""
+        return f"{self.clock.now():%Y%m%dT%H%M%S%fZ}{token(2)}"
 
     @cached_property
     def threads(self) -> Threads:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,9 +30,7 @@ def test_the_pages_of_a_span_tile_it_in_as_few_answers_as_can_hold_it(
 ) -> None:
     pages = paging.pages(span, spec(size).trades.paging)
     assert Coverage.of(pages) == Coverage((span,))
-    assert all(
-        later.stop == earlier.start for earlier, later in zip(pages, pages[1:], strict=False)
-    )
+    assert all(later.stop == earlier.start for earlier, later in pairwise(pages))
     assert len(pages) == -(-len(span) // size)
 
 

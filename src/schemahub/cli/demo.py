@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from schemahub.app import App
-from schemahub.cli.ingest import close, ingest
+from schemahub.cli.ingest import ingest, recorded
 from schemahub.cli.query import show
 from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
@@ -54,13 +54,12 @@ def command(shell: Shell, /, **options: Any) -> int:
 
 def _run(shell: Shell) -> int:
     app = shell.app
-    job = app.job("demo", {"markets": list(MARKETS)})
     markets = [app.market(symbol) for symbol in MARKETS]
-    _title(shell, "1. ingest: the exchange's answers, verbatim, into immutable raw")
-    ingest(shell, job, markets, Wish(full=True))
-    _title(shell, "2. transform: raw into one exact table")
-    transform(shell, job)
-    close(shell, job)
+    with recorded(shell, "demo", {"markets": list(MARKETS)}) as job:
+        _title(shell, "1. ingest: the exchange's answers, verbatim, into immutable raw")
+        ingest(shell, job, markets, Wish(full=True))
+        _title(shell, "2. transform: raw into one exact table")
+        transform(shell, job)
     _title(shell, "3. query: SQL over it")
     show(shell, SQL)
     _title(shell, "4. verify: the certificate")

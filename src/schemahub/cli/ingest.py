@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -57,11 +58,8 @@ def command(shell: Shell, /, **options: Any) -> int:
     markets = choose(shell, options["markets"])
     if options["dry_run"]:
         return _plan(shell, markets, wish, as_json=options["as_json"])
-    job = shell.app.job("ingest", {"markets": [str(market) for market in markets]})
-    try:
+    with recorded(shell, "ingest", {"markets": [str(market) for market in markets]}) as job:
         ingest(shell, job, markets, wish)
-    finally:
-        close(shell, job)
     if options["as_json"]:
         shell.json({"run_id": job.run_id, "markets": told(job.outcomes.get("ingest", []))})
     return job.exit_code
@@ -108,13 +106,9 @@ def ingest(shell: Shell, job: Job, markets: Sequence[Market], wish: Wish) -> lis
     done: list[Outcome] = []
     started = app.clock.monotonic()
     with Progress(shell):
-        try:
-            for outcome in app.ingest().run(items, wish, app.settings.workers):
-                job.add("ingest", outcome)
-                done.append(outcome)
-        except Interrupted as stop:
-            job.error = stop
-            raise
+        for outcome in app.ingest().run(items, wish, app.settings.workers):
+            job.add("ingest", outcome)
+            done.append(outcome)
     for outcome in done:
         _say(shell, outcome)
     seconds = app.clock.monotonic() - started
@@ -127,14 +121,23 @@ def ingest(shell: Shell, job: Job, markets: Sequence[Market], wish: Wish) -> lis
     return done
 
 
-def close(shell: Shell, job: Job) -> None:
-    """Stores the run's record; a record that cannot be stored is said, not raised."""
+@contextmanager
+def recorded(shell: Shell, command: str, asked: dict[str, Any]) -> Iterator[Job]:
+    """A run whose record is stored however it ends; that it cannot be is said, not raised."""
+    job = shell.app.job(command, asked)
+    # What is recorded if nothing below gets to say how it ended.
+    job.error = SchemaHubError("ended by a fault in schemahub")
     try:
-        key = job.close()
+        yield job
+        job.error = None
     except SchemaHubError as error:
-        tell(error)
-    else:
-        shell.detail(f"recorded as {key}")
+        job.error = error
+        raise
+    finally:
+        try:
+            shell.detail(f"recorded as {job.close()}")
+        except SchemaHubError as error:
+            tell(error)
 
 
 def _say(shell: Shell, outcome: Outcome) -> None:

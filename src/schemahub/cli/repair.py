@@ -6,13 +6,13 @@ from typing import Any
 
 import click
 
-from schemahub.cli.ingest import close
+from schemahub.cli.ingest import recorded
 from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
 from schemahub.cli.transform import transform
 from schemahub.cli.verify import certificates, explicit_exchange, print_certificates
 from schemahub.cli.words import count, tell
-from schemahub.core.errors import Interrupted, ProofFailed
+from schemahub.core.errors import ProofFailed
 from schemahub.core.layout import Market
 from schemahub.pipelines.job import Job, told
 from schemahub.pipelines.repair import Damage
@@ -38,15 +38,9 @@ def command(shell: Shell, /, **options: Any) -> int:
     damages = [pipeline.look(market) for market in markets]
     if options["dry_run"]:
         return _plan(shell, damages, as_json=options["as_json"])
-    job = shell.app.job("repair", {"markets": [str(market) for market in markets]})
-    try:
+    with recorded(shell, "repair", {"markets": [str(market) for market in markets]}) as job:
         _heal(shell, job, damages, audit=options["audit"])
         transform(shell, job)
-    except Interrupted as stop:
-        job.error = stop
-        raise
-    finally:
-        close(shell, job)
     return _conclude(shell, job, markets, as_json=options["as_json"])
 
 

@@ -6,11 +6,10 @@ from typing import Any
 
 import click
 
-from schemahub.cli.ingest import choose, close, ingest, make_wish
+from schemahub.cli.ingest import choose, ingest, make_wish, recorded
 from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
 from schemahub.cli.transform import transform
-from schemahub.core.errors import Interrupted, SchemaHubError
 from schemahub.pipelines.job import told
 
 
@@ -35,16 +34,9 @@ def command(shell: Shell, /, **options: Any) -> int:
       0 */6 * * *  schemahub run --lake /data/lake --quiet
     """
     markets = choose(shell, options["markets"])
-    job = shell.app.job("run", {"markets": [str(market) for market in markets]})
-    try:
-        wish = make_wish(shell.app.clock.now(), None, None, full=False)
-        ingest(shell, job, markets, wish)
+    with recorded(shell, "run", {"markets": [str(market) for market in markets]}) as job:
+        ingest(shell, job, markets, make_wish(shell.app.clock.now(), None, None, full=False))
         transform(shell, job)
-    except (Interrupted, SchemaHubError) as error:
-        job.error = error
-        raise
-    finally:
-        close(shell, job)
     if options["as_json"]:
         steps = {step: told(outcomes) for step, outcomes in job.outcomes.items()}
         shell.json({"run_id": job.run_id, "exit_code": job.exit_code, "steps": steps})

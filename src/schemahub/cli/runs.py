@@ -24,7 +24,9 @@ def command(shell: Shell, /, **options: Any) -> int:
       schemahub runs
       schemahub runs show LAST
     """
-    if click.get_current_context().invoked_subcommand is not None:
+    context = click.get_current_context()
+    context.obj = shell
+    if context.invoked_subcommand is not None:
         return 0
     shell.app.require_lake()
     latest = list_runs(shell.app.store)[: -options["limit"] - 1 : -1]
@@ -51,6 +53,8 @@ def command(shell: Shell, /, **options: Any) -> int:
 @common()
 def show(shell: Shell, /, **options: Any) -> int:
     """Everything that a run recorded: RUN is LAST, or how its id begins."""
+    if shell.flags["lake"] is None:
+        shell = click.get_current_context().obj  # `runs --lake DIR show` means that lake too
     shell.app.require_lake()
     run = read_run(shell.app.store, find_run(shell.app.store, options["run"]))
     print(json.dumps(run, indent=1))

@@ -7,11 +7,10 @@ from typing import Any
 
 import click
 
-from schemahub.cli.ingest import close
+from schemahub.cli.ingest import recorded
 from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
 from schemahub.cli.words import count, size, span, tell
-from schemahub.core.errors import Interrupted
 from schemahub.pipelines.job import Job, told
 from schemahub.pipelines.transform import Outcome
 
@@ -41,11 +40,8 @@ def command(shell: Shell, /, **options: Any) -> int:
     rebuild = bool(options["rebuild"])
     if options["dry_run"]:
         return _plan(shell, rebuild=rebuild, as_json=options["as_json"])
-    job = shell.app.job("transform", {"rebuild": rebuild})
-    try:
+    with recorded(shell, "transform", {"rebuild": rebuild}) as job:
         transform(shell, job, rebuild=rebuild)
-    finally:
-        close(shell, job)
     if options["as_json"]:
         shell.json({"run_id": job.run_id, "markets": told(job.outcomes.get("transform", []))})
     return job.exit_code
@@ -58,14 +54,10 @@ def transform(shell: Shell, job: Job, *, rebuild: bool = False) -> list[Outcome]
     pipeline = app.transform()
     markets = app.lake.markets()
     done: list[Outcome] = []
-    try:
-        for outcome in pipeline.run(markets, rebuild=rebuild, workers=_workers(shell)):
-            job.add("transform", outcome)
-            done.append(outcome)
-            _say(shell, outcome)
-    except Interrupted as stop:
-        job.error = stop
-        raise
+    for outcome in pipeline.run(markets, rebuild=rebuild, workers=_workers(shell)):
+        job.add("transform", outcome)
+        done.append(outcome)
+        _say(shell, outcome)
     rows, parts = sum(o.rows for o in done), sum(o.parts for o in done)
     shell.say(
         f"wrote {count(rows)} rows in {parts} part(s), {size(sum(o.bytes for o in done))}, "

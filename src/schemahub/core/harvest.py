@@ -22,28 +22,25 @@ class Piece:
     """One answer: its packed raw line and what of it matters to a chunk.
 
     `ids` it proves; `bad` it holds only rows that fail the contract of; `silence` it
-    passes over, each with the time (µs) of the trade above it if the answer shows it.
+    passes over, each with the time (µs) of the good row above it (None: there is none).
     """
 
     packed: bytes
     ids: Coverage
     bad: Coverage
     silence: tuple[tuple[Span, int | None], ...]
-    lowest: tuple[int, int] | None
     served_at: datetime
 
 
-def piece(packed: bytes, page: Page, served_at: datetime, within: Span) -> Piece:
-    """What `page` says about the positions `within`."""
-    window = Coverage((within,))
+def piece(packed: bytes, page: Page, served_at: datetime) -> Piece:
+    """What `page` says, with its packed raw line."""
     positions = [position for position, _ in page.times]
     silence = []
-    for hole in page.silence & window:
+    for hole in page.silence:
         above = bisect_left(positions, hole.stop)
         moment = page.times[above][1] if above < len(positions) else None
         silence.append((hole, moment))
-    lowest = page.times[0] if page.times else None
-    return Piece(packed, page.ids, page.bad_ids & window, tuple(silence), lowest, served_at)
+    return Piece(packed, page.ids, page.bad_ids, tuple(silence), served_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,31 +64,11 @@ class Harvest:
     missing: Coverage
 
 
-class Marks:
-    """The lowest trade of each answer of a run: dates what lies below it."""
-
-    def __init__(self) -> None:
-        self._positions: list[int] = []
-        self._moments: list[int] = []
-
-    def add(self, mark: tuple[int, int] | None) -> None:
-        if mark is None:
-            return
-        index = bisect_left(self._positions, mark[0])
-        self._positions.insert(index, mark[0])
-        self._moments.insert(index, mark[1])
-
-    def at_or_above(self, position: int) -> int | None:
-        index = bisect_left(self._positions, position)
-        return self._moments[index] if index < len(self._moments) else None
-
-
 def harvest(  # noqa: PLR0913, PLR0917  (all that decides, and nothing else)
     work: Coverage,
     pieces: Sequence[Piece],
     witnesses: Sequence[Witness],
     ledger: Ledger,
-    marks: Marks,
     run_id: str,
     settle: timedelta | None,
 ) -> Harvest:
@@ -114,7 +91,7 @@ def harvest(  # noqa: PLR0913, PLR0917  (all that decides, and nothing else)
 
     absent, quiet, proof = Coverage(), Coverage(), list[Witness]()
     for one in pieces:
-        settled = rest & _settled(one, marks, settle) & (rest - bad)
+        settled = rest & _settled(one, settle) & (rest - bad)
         quiet |= settled
         for witness in witnesses:
             if witness.run_id == run_id or one.served_at - witness.served_at < settle:
@@ -156,19 +133,23 @@ def _data(
     return objects
 
 
-def _settled(one: Piece, marks: Marks, settle: timedelta) -> Coverage:
+def _settled(one: Piece, settle: timedelta) -> Coverage:
     """The silence of an answer about ids that are older than the settle time."""
     edge = int((one.served_at - settle).timestamp() * 1_000_000)
     spans = []
     for span, moment in one.silence:
-        above = moment if moment is not None else marks.at_or_above(span.stop)
-        if above is not None and above <= edge:
+        if moment is not None and moment <= edge:
             spans.append(span)
     return Coverage.of(spans)
 
 
 def _silent(one: Piece) -> Coverage:
     return Coverage.of(span for span, _ in one.silence)
+
+
+def reaches_below(one: Piece, span: Span) -> bool:
+    """Whether it passes over positions below `span`: it speaks for other chunks as well."""
+    return any(hole.start < span.start for hole, _ in one.silence)
 
 
 def _union(coverages: Iterable[Coverage]) -> Coverage:

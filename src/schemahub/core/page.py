@@ -165,7 +165,7 @@ def read(answer: Answer, ask: Ask, reader: Reader) -> Page:
             url=answer.url,
         )
     # With an unreadable id in it, an answer cannot say what it does not have.
-    silence = Coverage() if unreadable else silent(ask, everything, rows)
+    silence = Coverage() if unreadable else silent(everything)
     return Page(ids, bad, unreadable, rows, tuple(sorted(good.items())), silence)
 
 

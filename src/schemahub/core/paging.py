@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from schemahub.core.span import Coverage, Span
+from schemahub.core.span import NOTHING, Coverage, Span
 from schemahub.core.spec import Paging
 
 
@@ -41,7 +41,7 @@ def newest_below(span: Span, paging: Paging) -> Ask:
 
 
 def once_more(span: Span, paging: Paging) -> Ask:
-    """The same span with the neighbour above it, whose presence dates what is missing."""
+    """The same span with its neighbours: between them what is missing is passed over."""
     return Ask(span.stop + 1, min(paging.page, len(span) + 2))
 
 
@@ -51,18 +51,11 @@ def pages(span: Span, paging: Paging) -> list[Span]:
     return [Span(max(span.start, stop - paging.page), stop) for stop in stops]
 
 
-def silent(ask: Ask, ids: Coverage, rows: int) -> Coverage:
-    """Positions that this answer, asked for, does not have although it passes over them.
+def silent(ids: Coverage) -> Coverage:
+    """Positions that an answer with these ids (of good rows and bad) passes over.
 
-    `ids` are all the ids in the answer (good rows or bad), `rows` their number with
-    repetitions. An empty answer says nothing: a faulty server says the same. About what
-    lies below its lowest id an answer says something only if that is the very neighbour of
-    the cursor and there was room for more: a page that is merely short, because the server
-    lowered its cap, holds more than one row.
+    Only what lies between two of its own rows. What is above its highest a lagging replica
+    lacks as well; what is below its lowest a short page, or a lowered cap; and an empty
+    answer is what a faulty server gives too.
     """
-    if not ids:
-        return Coverage()
-    top = ids.stop if ask.below is None else max(ids.stop, ask.below)
-    alone = rows == 1 < ask.limit and ids.stop == ask.below
-    bottom = 0 if alone else ids.start
-    return ids.missing(Span(bottom, top))
+    return ids.missing(Span(ids.start, ids.stop)) if ids else NOTHING

@@ -9,7 +9,7 @@ from datetime import timedelta
 from schemahub.core import page as pages
 from schemahub.core import paging
 from schemahub.core.errors import BadAnswer, Interrupted, ObjectCorrupt, SchemaHubError
-from schemahub.core.harvest import Marks, Piece, Witness, harvest, piece
+from schemahub.core.harvest import Piece, Witness, harvest, piece, reaches_below
 from schemahub.core.layout import Market, raw_key
 from schemahub.core.ledger import Ledger
 from schemahub.core.paging import Ask
@@ -63,7 +63,7 @@ class _Run:
 
     work: ChunkWork
     lake: Lake
-    marks: Marks = field(default_factory=Marks)
+    wide: list[Piece] = field(default_factory=list)
     chunks: list[_Chunk] = field(default_factory=list)
     error: SchemaHubError | None = None
 
@@ -73,9 +73,9 @@ class _Run:
             self.error = self.error or result
             page.chunk.failed = True
             return
-        for one in result:
-            self.marks.add(one.lowest)
         page.chunk.pieces += result
+        # A hole that is wider than a page shows only in the answer that spans it.
+        self.wide += [one for one in result if reaches_below(one, page.span)]
 
     def filled(self) -> list[_Chunk]:
         """Chunks all of whose pages were answered."""
@@ -83,7 +83,8 @@ class _Run:
 
     def store(self, chunk: _Chunk) -> Landed:
         self.chunks.remove(chunk)
-        return _store(self.work, self.lake, chunk, self.marks)
+        chunk.pieces += [one for one in self.wide if one not in chunk.pieces]
+        return _store(self.work, self.lake, chunk)
 
 
 def land_chunks(work: ChunkWork, lake: Lake, tasks: Tasks, width: int) -> Iterator[Landed]:
@@ -94,8 +95,6 @@ def land_chunks(work: ChunkWork, lake: Lake, tasks: Tasks, width: int) -> Iterat
     """
     run = _Run(work, lake)
     hands = _Hands(work, lake)
-    for one in hands.pieces:
-        run.marks.add(one.lowest)
 
     def fetch(page: _Page) -> list[Piece]:
         return _fetch(work, lake, page.span)
@@ -153,18 +152,16 @@ class _Hands:
 
     def __init__(self, work: ChunkWork, lake: Lake) -> None:
         self.pieces = [
-            _piece(lake, fetched, Span(fetched.page.ids.start, work.work.stop))
-            for fetched in work.hand
-            if fetched.page.ids & work.work
+            _piece(lake, fetched) for fetched in work.hand if fetched.page.ids & work.work
         ]
 
     def of(self, chunk: Coverage) -> list[Piece]:
         return [one for one in self.pieces if (one.ids | one.bad) & chunk]
 
 
-def _piece(lake: Lake, fetched: Fetched, within: Span) -> Piece:
+def _piece(lake: Lake, fetched: Fetched) -> Piece:
     packed = lake.codec.pack(pages.encode(fetched.answer))
-    return piece(packed, fetched.page, fetched.answer.served_at, within)
+    return piece(packed, fetched.page, fetched.answer.served_at)
 
 
 def _fetch(work: ChunkWork, lake: Lake, span: Span) -> list[Piece]:
@@ -177,12 +174,12 @@ def _fetch(work: ChunkWork, lake: Lake, span: Span) -> list[Piece]:
     rest = Coverage((span,))
     first = paging.newest_below(span, work.source.spec.trades.paging)
     for fetched in _walk(work, span, first):
-        rest = _take(work, lake, fetched, span, rest, pieces)
+        rest = _take(work, lake, fetched, rest, pieces)
     if rest:
         again = Span(rest.start, rest.stop)
         ask = paging.once_more(again, work.source.spec.trades.paging)
         for fetched in _walk(work, again, ask):
-            rest = _take(work, lake, fetched, span, rest, pieces)
+            rest = _take(work, lake, fetched, rest, pieces)
     return pieces
 
 
@@ -198,18 +195,19 @@ def _walk(work: ChunkWork, span: Span, ask: Ask) -> Iterator[Fetched]:
         ask = paging.once_more(Span(span.start, ids.start), work.source.spec.trades.paging)
 
 
-def _take(  # noqa: PLR0913, PLR0917  (one answer, and what it is added to)
-    work: ChunkWork, lake: Lake, fetched: Fetched, span: Span, rest: Coverage, pieces: list[Piece]
+def _take(
+    work: ChunkWork, lake: Lake, fetched: Fetched, rest: Coverage, pieces: list[Piece]
 ) -> Coverage:
+    """Adds an answer to `pieces` if it says something; returns what of `rest` is left."""
     left = rest - fetched.page.ids
     gained = len(rest) - len(left)
     lake.metrics.emit("page.fetched", market=str(work.market), trades=gained)
     if gained or fetched.page.silence or fetched.page.bad:
-        pieces.append(_piece(lake, fetched, span))
+        pieces.append(_piece(lake, fetched))
     return left
 
 
-def _store(work: ChunkWork, lake: Lake, chunk: _Chunk, marks: Marks) -> Landed:
+def _store(work: ChunkWork, lake: Lake, chunk: _Chunk) -> Landed:
     settle = timedelta(seconds=work.source.spec.settle)
     answered = chunk.drawn and not chunk.open and not chunk.failed
     found = harvest(
@@ -217,7 +215,6 @@ def _store(work: ChunkWork, lake: Lake, chunk: _Chunk, marks: Marks) -> Landed:
         chunk.pieces,
         _witnesses(work, lake, chunk.work) if answered else [],
         work.ledger,
-        marks,
         work.run_id,
         # Without all its answers a chunk cannot say what the source lacks.
         settle if answered else None,

@@ -179,11 +179,8 @@ class Planner:
     ) -> Start:
         """How far back is wanted now, if that is farther than ever before."""
         if ends.first is not None:
-            # The spec's first id if it is there, else the first that the exchange has.
-            if ends.first.page.ids:
-                return Start("full history", None, source.spec.first_id, (ends.first,))
-            origin = source.first_since(market, BEGINNING, ends.head)
-            return Start("full history", None, origin)
+            origin = self._lowest(source, market, ends.head, ends.first)
+            return Start("full history", None, origin, (ends.first,))
         since, reason = self._since(wish, ledger, ends.head)
         if since is None:
             return Start()
@@ -192,6 +189,16 @@ class Planner:
             return Start()
         origin = source.first_since(market, microseconds(since), ends.head)
         return Start(reason, since, origin) if lowest is None or origin < lowest else Start()
+
+    def _lowest(self, source: Source, market: Market, head: Fetched, first: Fetched) -> int:
+        """The lowest id that the exchange has: the spec's if it is there, else searched for.
+
+        Ids below it can never be shown to be absent, so they are not wanted.
+        """
+        ids = first.page.all_ids
+        if ids and ids.start <= source.spec.first_id:
+            return source.spec.first_id
+        return source.first_since(market, BEGINNING, first if first.page.ids else head)
 
     def _since(self, wish: Wish, ledger: Ledger, head: Fetched) -> tuple[datetime | None, str]:
         """The time from which on history is wanted, and in whose words; None if all is well."""

@@ -9,6 +9,7 @@ from functools import cached_property
 
 from schemahub.core import page as pages
 from schemahub.core import paging
+from schemahub.core.errors import BadAnswer
 from schemahub.core.layout import Market
 from schemahub.core.page import Answer, Page, Request
 from schemahub.core.paging import Ask
@@ -39,17 +40,28 @@ class Source:
     def reader(self) -> Reader:
         return Reader(self.spec.trades.fields)
 
-    def ask(self, market: Market, ask: Ask) -> Fetched:
+    def ask(self, market: Market, ask: Ask, *, needs_good: bool = False) -> Fetched:
         """Raises what ports.Http.fetch raises."""
         request = Request(pages.path(market, self.spec), ask.params(self.spec.trades.paging))
 
         def read(answer: Answer) -> Fetched:
-            return Fetched(ask, answer, pages.read(answer, ask, self.reader))
+            page = pages.read(answer, ask, self.reader)
+            if needs_good and page.rows and not page.ids:
+                raise BadAnswer(
+                    "no row of the newest page is good",
+                    f"{next(iter(page.bad.values()))}: {answer.url}",
+                    "if the exchange changed its format, its spec must follow",
+                    body=answer.body,
+                    url=answer.url,
+                )
+            return Fetched(ask, answer, page)
 
         return self.http.fetch(request, read)
 
     def head(self, market: Market) -> Fetched:
-        return self.ask(market, paging.head(self.spec.trades.paging))
+        """The newest page. One in which no row is good is no answer: BadAnswer."""
+        question = paging.head(self.spec.trades.paging)
+        return self.ask(market, question, needs_good=True)
 
     def first_page(self, market: Market) -> Fetched:
         """The lowest page of the axis."""
