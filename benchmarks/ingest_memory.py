@@ -42,9 +42,13 @@ def run(setting: Setting) -> list[Row]:
     with setting.scratch() as folder, setting.sandbox("--market", f"BTC-USD={trades}") as box:
         lake = folder / "lake"
         samples = _Samples(lake / RAW, -(-(trades + 1) // CHUNK))
-        spent = setting.child("ingest", box.url, lake, watch=samples.look)
-        if spent.json()["trades"] != trades:
-            raise BenchmarkFailed(f"ingest says {spent.json()}, not {trades} trades")
+        where = ("--base-url", f"coinbase={box.url}", "--lake", lake)
+        spent = setting.child(
+            "ingest", "BTC-USD", "--full", "--json", "-q", *where, watch=samples.look
+        )
+        (market,) = spent.json()["markets"]
+        if (market["state"], market["trades"]) != ("complete", trades):
+            raise BenchmarkFailed(f"ingest says {market}, not {trades} trades")
     figure = f"ingest-memory: {trades / MEGA:g} M trades"
     rows = [at_most(f"{figure}, peak", spent.rss / MEGA, "MB", GOAL)]
     found = {share: samples.around(share) for share in (0.1, 0.5, 1.0)}

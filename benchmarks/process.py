@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import resource
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).parents[1]
+LONGEST = 900  # s that one child may take
 _LOOK_EVERY = 0.05
 _NOT_OURS = ("PYTHONDONTWRITEBYTECODE", "S3_BUCKET")
 
@@ -104,6 +108,10 @@ class Setting:
                 yield Exchange(url)
             finally:
                 process.terminate()
+                try:
+                    process.wait(10)
+                except subprocess.TimeoutExpired:
+                    process.kill()
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -140,9 +148,17 @@ def run(
             command, stdin=subprocess.DEVNULL, stdout=out, stderr=errors,
             env=environment, cwd=folder,
         )  # fmt: skip
-        pid, status, usage = _wait(process.pid, watch)
+        # Not `process.kill`: it would first ask whether the child is still there, and so reap it.
+        alarm = threading.Timer(LONGEST, os.kill, (process.pid, signal.SIGKILL))
+        alarm.start()
+        try:
+            status, usage = _wait(process.pid, watch)
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            alarm.cancel()
         wall = time.perf_counter() - started
-        assert pid == process.pid
         process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
         errors.seek(0)
@@ -155,15 +171,14 @@ def run(
         )
 
 
-def _wait(pid: int, watch: Callable[[int], None] | None) -> tuple[int, int, Any]:
-    if watch is None:
-        return os.wait4(pid, 0)
-    while True:
+def _wait(pid: int, watch: Callable[[int], None] | None) -> tuple[int, resource.struct_rusage]:
+    while watch is not None:
         watch(pid)
-        found = os.wait4(pid, os.WNOHANG)
-        if found[0]:
-            return found
+        found, status, usage = os.wait4(pid, os.WNOHANG)
+        if found:
+            return status, usage
         time.sleep(_LOOK_EVERY)
+    return os.wait4(pid, 0)[1:]
 
 
 def resident(pid: int) -> int | None:

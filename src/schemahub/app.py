@@ -159,7 +159,7 @@ class App:
         urls = dict(self.settings.base_urls)
         for name in urls:
             self.specs.of(name)
-        gate = Gate.of(spec.limits.rate, spec.limits.burst)
+        gate = Gate.of(spec.limits.rate, spec.limits.burst, self.settings.share)
         self._gates[exchange] = gate
         client = HttpClient(
             urls.get(exchange, spec.base_url),

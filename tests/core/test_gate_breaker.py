@@ -102,14 +102,14 @@ def test_jitter_is_full_and_bounded(attempt: int, uniform: float) -> None:
 
 def test_the_budget() -> None:
     budget = Budget()
-    assert sum(budget.spend() for _ in range(50)) == 20
+    assert sum(budget.spend() for _ in range(500)) == 200
     budget.earn()
     assert not budget.spend()
     budget.earn()
     assert budget.spend()
     for _ in range(1_000):
         budget.earn()
-    assert sum(budget.spend() for _ in range(500)) == 100
+    assert sum(budget.spend() for _ in range(500)) == 200
 
 
 # ---------------------------------------------------------------- gate
@@ -180,7 +180,9 @@ def test_places_kept_while_it_was_open_are_not_all_due_when_it_closes() -> None:
     assert all(gate.admit(turn, START + 0.5) > 0 for turn in waiting)  # type: ignore[operator]
     probe = sent(gate, START + 30)
     gate.report(probe, START + 30, Outcome.ANSWERED)
-    assert sum(gate.admit(turn, START + 30) == 0 for turn in waiting) <= 20
+    told = [gate.admit(turn, START + 30) for turn in waiting]
+    assert told[:19] == [0.0] * 19
+    assert told[19:] == pytest.approx([0.1 * (n + 1) for n in range(181)])
 
 
 def test_an_abandoned_probe_frees_its_place_at_once() -> None:
@@ -236,3 +238,12 @@ def test_the_state_for_a_progress_bar() -> None:
     state = Gate.of(10, 15).state(START)
     assert (state.breaker, state.tokens, state.barred, state.retries_left) == ("closed", 14, 0, 20)
     assert state.rate == state.full_rate == pytest.approx(9.85)
+
+
+def test_looking_on_changes_nothing() -> None:
+    gate = Gate.of(10, 15)
+    gate.report(sent(gate, START), START, Outcome.THROTTLED)
+    before = dict(vars(gate.bucket))
+    seen = [gate.state(START + second).rate for second in (0, 10, 40, 5)]
+    assert seen == pytest.approx([4.925, 8.208, 9.85, 6.567], abs=0.01)
+    assert vars(gate.bucket) == before

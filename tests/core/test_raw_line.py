@@ -90,20 +90,16 @@ def test_lines_joined_come_apart_as_they_were(content: list[bytes]) -> None:
     assert [decode(line).body for line in lines.split(b"\n")[:-1]] == content
 
 
-@pytest.mark.parametrize("depth", range(900, 1_060, 7))
+@pytest.mark.parametrize("depth", [31, 32, 33, 200, 500, 900, 940, 960, 980, 1_000, 2_000])
 def test_nesting_that_can_be_written_can_be_read(depth: int) -> None:
     """The envelope is one level more, and a reader may stand deeper in its own calls."""
     kept = answer(b"[" * depth + b"]" * depth)
-
-    def from_below(calls: int) -> Answer:
-        return from_below(calls - 1) if calls else decode(encode(kept))
-
-    assert from_below(0) == kept
     line = encode(kept)
 
     def read_below(calls: int) -> Answer:
         return read_below(calls - 1) if calls else decode(line)
 
+    assert read_below(0) == kept
     assert read_below(200) == kept
 
 

@@ -33,3 +33,9 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
             return World(tmp_path / "lake", box, clock)
 
         yield made
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retries wait for nothing: what fails eight times fails at once."""
+    monkeypatch.setattr("schemahub.adapters.http.client.retry_delay", lambda attempt, dice: 0.0)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -51,6 +52,7 @@ def small_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parts, "CELLS", (64, 16, 4))
 
 
+@cache
 def coinbase() -> ExchangeSpec:
     return spec_files.load(spec_files.installed()["coinbase"])
 

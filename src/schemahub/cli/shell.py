@@ -60,6 +60,10 @@ def command(*, base_url: bool = False) -> Callable[[F], F]:
                 "--base-url", "base_urls", multiple=True, metavar="EXCHANGE=URL",
                 help="Ask this URL instead of the exchange's own.",
             )(wrapped)  # fmt: skip
+            wrapped = click.option(
+                "--rate-share", metavar="1/N",
+                help="This process's part of the rate limit, where N share one address.",
+            )(wrapped)  # fmt: skip
         for option in reversed(_OPTIONS):
             wrapped = option(wrapped)
         return wrapped  # type: ignore[no-any-return]
@@ -84,7 +88,7 @@ def shell(options: dict[str, Any]) -> Shell:
     flags = {"lake": common["lake"]}
     urls = options.pop("base_urls", ())
     flags["base_urls"] = urls or None
-    for name in ("exchange", "workers", "chunk_concurrency", "transform_workers"):
+    for name in ("exchange", "workers", "chunk_concurrency", "transform_workers", "rate_share"):
         if name in options:
             flags[name] = options.pop(name)
     configured = configure(flags)

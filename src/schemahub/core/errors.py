@@ -36,8 +36,20 @@ class SchemaHubError(Exception):
         self.why = why
         self.do = do
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # Errors come back from worker processes; their constructors differ, their state is all.
+        return _remade, (type(self), self.args, self.__dict__)
+
     def __str__(self) -> str:
         return " — ".join(part for part in (self.what, self.why) if part)
+
+
+def _remade(
+    kind: type[SchemaHubError], args: tuple[object, ...], state: dict[str, object]
+) -> SchemaHubError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class UsageError(SchemaHubError):

@@ -97,20 +97,16 @@ class Bucket:
         self._at = max(self._at, now + seconds)
 
     def rate(self, now: float) -> float:
-        self._fill(now)
-        return self._rate
+        return min(self.full_rate, self._rate + self._slope * max(0.0, now - self._at))
 
     def level(self, now: float) -> float:
-        self._fill(now)
-        return self._level
+        return min(self.burst, self._level + self._gain(max(0.0, now - self._at)))
 
     def _fill(self, now: float) -> None:
         if now <= self._at:
             return
-        seconds = now - self._at
-        gained = self._gain(seconds)
-        self._rate = min(self.full_rate, self._rate + self._slope * seconds)
-        self._level = min(self.burst, self._level + gained)
+        gained = self._gain(now - self._at)
+        self._rate, self._level = self.rate(now), self.level(now)
         self._poured = min(self._drawn + self.burst, self._poured + gained)
         self._at = now
 
@@ -218,9 +214,9 @@ class Breaker:
 class Budget:
     """Retries that may still be made: half a one is earned by each request."""
 
-    START = 20.0
+    START = 200.0  # as many as threads may be: one blip that resets all their connections
     EARNED = 0.5
-    CAP = 100.0
+    CAP = 200.0
 
     def __init__(self) -> None:
         self.left = self.START
@@ -310,7 +306,7 @@ class Gate:
             return GiveUp("throttled", self._barred_until - now)
         closed_for = self.breaker.wait(now)
         if closed_for > 0:
-            # A place kept while the breaker is open would be due with all others' at once.
+            # Places kept while it is open would all be due when it closes: a scramble.
             self._lose_place(turn)
             open_for = self.breaker.open_for(now)
             if open_for > GIVE_UP_AFTER:
@@ -366,6 +362,7 @@ class Gate:
         return outcome is Outcome.THROTTLED or self.budget.spend()
 
     def state(self, now: float) -> GateState:
+        """Changes nothing, so who only looks on needs no lock."""
         return GateState(
             breaker=self.breaker.state(now),
             tokens=self.bucket.level(now),

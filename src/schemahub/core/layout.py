@@ -66,12 +66,10 @@ def _is_symbol(text: str) -> bool:
 def segment(symbol: str) -> str:
     """`symbol` as one path segment: everything outside `[A-Z0-9.:_-]` percent-encoded.
 
-    A segment of dots alone would mean a folder above, so its dots are encoded too.
+    So is a dot at the front: it would mean a hidden file, or a folder above.
     """
-    if _SEGMENT.fullmatch(symbol) and symbol.strip("."):
-        return symbol
     encoded = "".join(char if _SEGMENT.fullmatch(char) else quote(char, safe="") for char in symbol)
-    return encoded if encoded.strip(".") else encoded.replace(".", "%2E")
+    return f"%2E{encoded[1:]}" if encoded.startswith(".") else encoded
 
 
 def market_of(exchange: str, part: str) -> Market | None:

@@ -6,7 +6,7 @@ An answer proves exactly the ids of the good rows in it; nothing about its neigh
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -17,9 +17,10 @@ from schemahub.core.layout import Market
 from schemahub.core.paging import Ask, silent
 from schemahub.core.span import Coverage
 from schemahub.core.spec import ExchangeSpec
-from schemahub.core.wire import Reader, RowRefused
+from schemahub.core.wire import MAX_DEPTH, Reader, RowRefused, depth
 
 MAX_SPREAD = 1_000_000
+DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,13 @@ class Answer:
 
     @property
     def latest(self) -> int:
-        """µs since 1970 by whichever clock is ahead: a wrong one must not refuse good rows."""
-        return int(max(self.served_at, self.at).timestamp() * 1_000_000)
+        """µs since 1970 by whichever clock is ahead: a wrong one must not refuse good rows.
+
+        The server's is not believed if it is more than a day ahead of ours.
+        """
+        served_at = self.served_at
+        believed = served_at if served_at <= self.at + DAY else self.at
+        return int(max(believed, self.at).timestamp() * 1_000_000)
 
 
 class _Line(msgspec.Struct, omit_defaults=True):
@@ -114,7 +120,8 @@ def _is_line_of_json(body: bytes) -> bool:
         msgspec.json.decode(body, type=msgspec.Raw)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return False
-    return True
+    # The line is one deeper, and may be read where the stack is fuller than here.
+    return body.count(b"[") + body.count(b"{") <= MAX_DEPTH or depth(body) <= MAX_DEPTH
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,8 +78,8 @@ def certify(
     explained = Coverage.of(hole.span for hole in said)
     if span is not None:
         said += [Hole(gap, "missing", "not held") for gap in (rows | explained).missing(span)]
-    if duplicates:
-        said += [Hole(span, "conflict", f"{duplicates} ids stand twice")] if span else []
+    if duplicates and span is not None and not said:
+        said.append(Hole(span, "conflict", f"{duplicates} ids stand twice"))
     worst = max((STATUSES.index(hole.status) for hole in said), default=0)
     if span is None:
         worst = STATUSES.index("missing")

@@ -6,9 +6,10 @@ import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from fractions import Fraction
 from typing import Any
 
-from schemahub.core.errors import ConfigError
+from schemahub.core.errors import ConfigError, SchemaHubError, UsageError
 
 MAX_THREADS = 200
 # A chunk in flight asks for so many of its pages at once: five chunks then use up a burst of
@@ -23,7 +24,8 @@ class Settings:
     """What can be set.
 
     `base_urls` overrides a spec's base URL, by exchange; `transform_workers` 0 means one
-    process a core.
+    process a core; `rate_share` is this process's part of the exchange's limit, as `1/4`
+    where four processes share one address.
     """
 
     lake: str = "./lake"
@@ -31,7 +33,13 @@ class Settings:
     workers: int = 3
     chunk_concurrency: int = 5
     transform_workers: int = 0
+    rate_share: str = "1"
     base_urls: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def share(self) -> float:
+        """How much of the exchange's rate limit is ours: above 0 and at most 1."""
+        return float(Fraction(self.rate_share))
 
     @property
     def requests_at_once(self) -> int:
@@ -53,7 +61,8 @@ def layer(
 ) -> tuple[Settings, list[Origin]]:
     """The settings and where each is from; a flag that is None was not given.
 
-    Raises ConfigError for a key of the file that there is not, or a value that cannot be.
+    Raises ConfigError for a key of the file that there is not, or a value that cannot be;
+    UsageError where that value is a flag's.
     """
     names = [field.name for field in fields(Settings)]
     for key in file:
@@ -80,7 +89,9 @@ def layer(
         origins.append(Origin(field.name, values[field.name], origin))
     settings = Settings(**values)
     if settings.workers * settings.chunk_concurrency > MAX_THREADS:
-        raise ConfigError(
+        given = {origin.name for origin in origins if origin.origin == "flag"}
+        kind = UsageError if given & {"workers", "chunk_concurrency"} else ConfigError
+        raise kind(
             f"{settings.workers} workers of {settings.chunk_concurrency} chunks are too many",
             f"together they may be {MAX_THREADS} threads",
             "lower workers or chunk_concurrency; the exchange's rate limit decides the speed",
@@ -102,6 +113,11 @@ def _typed(name: str, value: object, origin: str) -> object:
         if not isinstance(value, str) or not value.strip():
             raise _wrong(name, value, origin, "a text")
         return value
+    if name == "rate_share":
+        found = re.fullmatch(r"\s*(1|1/[1-9][0-9]{0,2})\s*", str(value))
+        if found is None:
+            raise _wrong(name, value, origin, "1, or 1/N as 1/4")
+        return found[1]
     low = 0 if name == "transform_workers" else 1
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,4}", value.strip()):
         value = int(value)
@@ -127,7 +143,6 @@ def _base_urls(value: object, origin: str) -> tuple[tuple[str, str], ...]:
     return tuple(pairs)
 
 
-def _wrong(name: str, value: object, origin: str, wanted: str) -> ConfigError:
-    return ConfigError(
-        f"{name} cannot be {value!r}", f"it is from: {origin}", f"it must be {wanted}"
-    )
+def _wrong(name: str, value: object, origin: str, wanted: str) -> SchemaHubError:
+    kind = UsageError if origin == "flag" else ConfigError
+    return kind(f"{name} cannot be {value!r}", f"it is from: {origin}", f"it must be {wanted}")

@@ -97,9 +97,9 @@ class Ingest:
             outcome.absent = len(absent)
             if outcome.missing:
                 outcome.state = "partial"
+            outcome.watermark = self.lake.quick_ledger(plan.market, source.spec).watermark
         if plan.wanted is not None:
             self.lake.save_checkpoint(plan.market, source.spec)
-        outcome.watermark = self.lake.quick_ledger(plan.market, source.spec).watermark
 
     def _create_origin(self, plan: Plan) -> None:
         if plan.start.origin is None:

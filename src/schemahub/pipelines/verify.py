@@ -93,7 +93,8 @@ class Verify:
             if deep:
                 self._deep(market, spec, ledger, piece, found)
             else:
-                self._shallow(market, piece, stems, found)
+                self._shallow(market, ledger, piece, stems, found)
+        found.hole(shown - ledger.held, "missing", "in the table, but raw does not hold it")
         waiting = ledger.held - shown
         found.hole(waiting, "missing", "held in raw, not yet in the table: run transform")
         if deep:
@@ -113,7 +114,12 @@ class Verify:
     # ------------------------------------------------------------ by names
 
     def _shallow(
-        self, market: Market, piece: parts.Slice, quarantined: set[str], found: _Findings
+        self,
+        market: Market,
+        ledger: Ledger,
+        piece: parts.Slice,
+        quarantined: set[str],
+        found: _Findings,
     ) -> None:
         refused = NOTHING
         # Only a part with something in quarantine has to be opened.
@@ -123,7 +129,7 @@ class Verify:
             except ObjectCorrupt as error:
                 self._give_up(market, piece, error, found)
                 return
-        keep = Coverage(piece.keep)
+        keep = Coverage(piece.keep) & ledger.held
         found.hole(refused & keep, "quarantined", "held in raw, refused by the table")
         found.rows += (keep - refused).spans
 
@@ -151,7 +157,11 @@ class Verify:
         found: _Findings,
     ) -> None:
         if self.lake.versions(market.exchange).get(piece.version) != spec.shape():
-            found.hole(Coverage(piece.keep), "unproven", f"v{piece.version} is of an older spec")
+            found.hole(
+                Coverage(piece.keep),
+                "missing",
+                f"shown as an older spec reads it (v{piece.version}): run transform",
+            )
             return
         try:
             part = read_part(self.lake, self.table, piece.version, market, piece.part)
@@ -161,20 +171,9 @@ class Verify:
         look = _Look(part.key, _conflicts(part.refused))
         feed = _Feed(self.table.decode(part.data, part.key))
         for keep in piece.keep:
-            position = keep.start
             for span, mapped in self._raw(market, spec, ledger, keep, found):
-                if position < span.start:
-                    self._unbacked(feed, Span(position, span.start), found)
                 for some, rows in feed.take(span):
                     self._compare(look, some, rows, mapped, found)
-                position = span.stop
-            if position < keep.stop:
-                self._unbacked(feed, Span(position, keep.stop), found)
-
-    def _unbacked(self, feed: _Feed, span: Span, found: _Findings) -> None:
-        for _, rows in feed.take(span):
-            if rows is not None:
-                found.hole(rows.positions(), "missing", "in the table, but raw does not hold it")
 
     def _compare(
         self, look: _Look, span: Span, rows: Rows | None, mapped: Mapped, found: _Findings

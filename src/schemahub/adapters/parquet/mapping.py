@@ -219,10 +219,11 @@ def _moment(text: str) -> int:
 
 
 def _repeat(values: list[int], sizes: list[int]) -> pa.Array:
-    repeated: list[int] = []
-    for value, size in zip(values, sizes, strict=True):
-        repeated += [value] * size
-    return pa.array(repeated, pa.int64())
+    pieces = [
+        pa.repeat(pa.scalar(value, pa.int64()), size)
+        for value, size in zip(values, sizes, strict=True)
+    ]
+    return pa.concat_arrays(pieces) if pieces else pa.nulls(0, pa.int64())
 
 
 def _table(  # noqa: PLR0913, PLR0917  (one argument a column)

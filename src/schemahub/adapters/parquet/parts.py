@@ -27,7 +27,7 @@ _DICTIONARY = ["exchange", "symbol", "side", "price", "quantity"]
 _DELTA = dict.fromkeys(("trade_id", "trade_ts", "ingest_ts"), "DELTA_BINARY_PACKED")
 _PREFIX = "schemahub."
 _WORDS = frozenset({"exchange", "symbol", "trade_ref"})
-_SIDES = pa.array(["buy", "sell"], pa.string())
+_SIDES = ("buy", "sell")
 
 
 class ParquetTable:
@@ -140,6 +140,8 @@ def _writer(sink: pa.BufferOutputStream) -> pq.ParquetWriter:
         write_page_index=True,
         write_page_checksum=True,
         version="2.6",
+        # The default of 1 MB holds 65,536 decimals; a part has more prices than that.
+        dictionary_pagesize_limit=16 << 20,
         store_schema=False,
     )
 
@@ -218,7 +220,7 @@ class _Digest:
             self._feed_words(name, running, chunk, row)
             return
         if name == "side":
-            chunk = pc.fill_null(pc.index_in(chunk, value_set=_SIDES), -1)
+            chunk = pc.fill_null(pc.index_in(chunk, value_set=pa.array(_SIDES, pa.string())), -1)
         elif chunk.null_count:
             chunk = pc.fill_null(chunk, -1) if pa.types.is_integer(chunk.type) else chunk
         running.update(_bytes(chunk))
