@@ -26,7 +26,7 @@ from schemahub.sandbox import KINDS
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))]
-COMMON = {"lake", "quiet", "verbose", "no_progress", "debug", "base_urls", "help"}
+COMMON = {"lake", "quiet", "verbose", "no_progress", "debug", "base_urls", "rate_share", "help"}
 
 _FENCE = re.compile(r"^```[^\n]*\n.*?^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")

@@ -40,6 +40,7 @@ from schemahub.ports import NoMetrics
 
 if TYPE_CHECKING:
     from schemahub.adapters.duck import FileSlice, MarketRow
+    from schemahub.pipelines.build import Builder
 
 CONFIG_FILE = "schemahub.toml"
 
@@ -201,13 +202,15 @@ class App:
         )
 
     def transform(self) -> Transform:
+        return Transform(self.lake, self._builder, self.specs, Processes(self.stop), self.metrics)
+
+    def _builder(self) -> Builder:
         from schemahub.adapters.parquet import ArrowMapper, ParquetTable
         from schemahub.pipelines.build import Builder, RawRows
 
         # Worker processes are sent this: it holds nothing that belongs to this one.
         lake = Lake(self.store, Zstd(), NoMetrics())
-        builder = Builder(lake, RawRows(lake, ArrowMapper()), ParquetTable())
-        return Transform(self.lake, builder, self.specs, Processes(self.stop), self.metrics)
+        return Builder(lake, RawRows(lake, ArrowMapper()), ParquetTable())
 
     def verify(self) -> Verify:
         from schemahub.adapters.parquet import ArrowMapper, ParquetTable

@@ -27,7 +27,7 @@ from benchmarks.process import BenchmarkFailed, Setting
         (Row("f", 2, "MB"), "", False),
     ],
 )
-def test_only_a_missed_goal_counts_as_missed(row: Row, verdict: str, missed: bool) -> None:  # noqa: FBT001
+def test_only_a_missed_goal_counts_as_missed(row: Row, verdict: str, missed: bool) -> None:
     assert (row.verdict, row.missed) == (verdict, missed)
 
 
@@ -41,7 +41,7 @@ def test_ratio_says_how_many_times_better_ours_is() -> None:
 def test_table_is_markdown_with_a_line_a_row() -> None:
     lines = table([at_most("speed", 0.05, "s", 0.25), Row("size", 1_234_567, "B")]).splitlines()
     assert len(lines) == 4
-    assert lines[2].split() == "| speed | 0.05 | s | goal | ≤ 0.25 | 5.00 × | met |".split()
+    assert " ".join(lines[2].split()) == "| speed | 0.05 | s | goal | ≤ 0.25 | 5.00 × | met |"
     assert "1,234,567" in lines[3]
     assert len({len(line) for line in lines}) == 1
 
@@ -91,4 +91,4 @@ def test_a_child_that_fails_gives_no_figure(tmp_path: Path) -> None:
     setting = Setting(tmp_path)
     with pytest.raises(BenchmarkFailed, match="ended with 3"):
         setting.python("raise SystemExit(3)")
-    assert setting.python("print(1)").json() == 1
+    assert setting.python("print({})").json() == {}

@@ -140,6 +140,7 @@ def test_after_a_faulty_run_a_clean_one_completes_and_two_attest_the_truth(
 
 @quick
 @given(holes, caps, st.lists(st.integers(0, 30), min_size=1, max_size=4))
+@example({47, 48}, 12, [4])  # of a hole across two chunks the upper half is attested first
 def test_an_exchange_that_fails_half_way_never_makes_a_trade_absent(
     missing: set[int], cap: int, stops: list[int]
 ) -> None:
@@ -181,7 +182,10 @@ def test_a_bad_row_is_held_once_two_runs_saw_it_bad(
     lab.run(WANT)
     assert points(lab.ledger.held) == ids
     assert lab.proven() == lab.ledger.held
-    assert points(lab.ledger.absent) == WANT_IDS - ids
+    # A hole needs a good row above it in the same answer: only that has a time.
+    assert points(lab.ledger.absent) <= WANT_IDS - ids
+    if cap > len(bad) + 2:
+        assert points(lab.ledger.absent) == WANT_IDS - ids
 
 
 def test_a_late_trade_in_an_attested_hole_is_held_by_the_run_that_asks_again() -> None:

@@ -92,9 +92,14 @@ def test_a_harvest_is_what_the_rules_make_of_the_sets(
     quiet: set[int] = set()
     absent: set[int] = set()
     for one in pieces:
-        between = set(range(one.ids.start, one.ids.stop)) if one.ids else set()
+        edge = int((one.served_at - SETTLE).timestamp()) * 1_000_000
         told_of = points(one.ids) | points(one.bad)
-        silent = {n for n in between - told_of if n in rest - bad}
+        above = {n: min(points(one.ids) & set(range(n, HIGHEST)), default=None) for n in rest - bad}
+        silent = {
+            n
+            for n, good in above.items()
+            if good is not None and n not in told_of and n > min(told_of) and at(good) <= edge
+        }
         quiet |= silent
         for witness in others:
             if one.served_at - witness.served_at >= SETTLE:

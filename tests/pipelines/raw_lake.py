@@ -157,7 +157,7 @@ class RawLake:
         return Builder(self.lake, RawRows(self.lake, ArrowMapper()), ParquetTable())
 
     def pipeline(self) -> Transform:
-        return Transform(self.lake, self.builder(), self.specs, Processes(Stop()), NoMetrics())
+        return Transform(self.lake, self.builder, self.specs, Processes(Stop()), NoMetrics())
 
     def transform(self, *, rebuild: bool = False, markets: Sequence[Market] = ()) -> Outcome:
         """The outcome of this lake's market."""

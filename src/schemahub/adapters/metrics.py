@@ -52,3 +52,9 @@ class Recorder:
             "seconds": round(self.total("request.answered", "seconds"), 3),
             "breaker_opened": self.count("breaker.opened"),
         }
+
+    def damage(self) -> dict[str, int]:
+        """Stored objects that were found damaged, by kind."""
+        return {
+            kind: self.count(f"{kind}.corrupt") for kind in ("object", "checkpoint", "sighting")
+        }

@@ -145,8 +145,8 @@ def _say(shell: Shell, outcome: Outcome) -> None:
         shell.say(f"{outcome.market}: {note}")
     if outcome.error is not None:
         tell(outcome.error)
-    at = "nothing held" if outcome.watermark is None else f"watermark {outcome.watermark}"
-    shell.say(f"{outcome.market}: {outcome.state}, {count(outcome.trades)} trades, {at}")
+    at = "" if outcome.watermark is None else f", watermark {outcome.watermark}"
+    shell.say(f"{outcome.market}: {outcome.state}, {count(outcome.trades)} trades saved{at}")
     if outcome.missing:
         spans = ", ".join(str(hole) for hole in outcome.missing.spans[:5])
         more = len(outcome.missing.spans) - 5

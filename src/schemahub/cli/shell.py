@@ -93,6 +93,7 @@ def shell(options: dict[str, Any]) -> Shell:
             flags[name] = options.pop(name)
     configured = configure(flags)
     app = App(configured.settings)
+    app.metrics.listen(_warn)
     _listen(app)
     return Shell(
         app,
@@ -102,6 +103,18 @@ def shell(options: dict[str, Any]) -> Shell:
         flags,
         configured.environ,
     )
+
+
+def _warn(event: str, fields: Mapping[str, object]) -> None:
+    """Damage that heals by itself is said all the same."""
+    if event in {"checkpoint.corrupt", "sighting.corrupt"}:
+        print(
+            f"warning SH-OBJECT-CORRUPT: {fields['key']} is damaged and is not used\n"
+            f"  why: {fields.get('why', 'it cannot be read')}\n"
+            "  do:  nothing; it is only a cache or a first sighting, and is made anew",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def _listen(app: App) -> None:

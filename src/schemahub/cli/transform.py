@@ -14,9 +14,6 @@ from schemahub.cli.words import count, size, span, tell
 from schemahub.pipelines.job import Job, told
 from schemahub.pipelines.transform import Outcome
 
-# Below this a second process costs more than it gives.
-ROWS_WORTH_A_PROCESS = 1 << 20
-
 
 @click.command()
 @click.option("--rebuild", is_flag=True, help="Make the table anew from raw, in a new version.")
@@ -54,7 +51,9 @@ def transform(shell: Shell, job: Job, *, rebuild: bool = False) -> list[Outcome]
     pipeline = app.transform()
     markets = app.lake.markets()
     done: list[Outcome] = []
-    for outcome in pipeline.run(markets, rebuild=rebuild, workers=_workers(shell)):
+    for outcome in pipeline.run(
+        markets, rebuild=rebuild, workers=app.settings.transform_workers or os.cpu_count() or 1
+    ):
         job.add("transform", outcome)
         done.append(outcome)
         _say(shell, outcome)
@@ -64,14 +63,6 @@ def transform(shell: Shell, job: Job, *, rebuild: bool = False) -> list[Outcome]
         f"in {span(app.clock.monotonic() - started)}"
     )
     return done
-
-
-def _workers(shell: Shell) -> int:
-    asked = shell.app.settings.transform_workers
-    if asked:
-        return asked
-    waiting = sum(len(shell.app.lake.ledger(market).held) for market in shell.app.lake.markets())
-    return (os.cpu_count() or 1) if waiting > ROWS_WORTH_A_PROCESS else 1
 
 
 def _say(shell: Shell, outcome: Outcome) -> None:

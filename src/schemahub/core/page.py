@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 import msgspec
 
+from schemahub.core.columns import times_by_id
 from schemahub.core.errors import BadAnswer
 from schemahub.core.layout import Market
 from schemahub.core.paging import Ask, silent
@@ -232,17 +233,8 @@ def _all_good(
     typed = reader.typed(answer.body)
     if typed is None:
         return None
-    now = answer.latest
-    good: dict[int, int] = {}
-    try:
-        for row in typed:
-            trade = reader.values(
-                row.trade_id, row.side, row.price, row.quantity, row.trade_ts, now
-            )
-            good[trade.position] = trade.trade_ts
-    except RowRefused:
-        return None
-    return good, {}, 0, len(typed)
+    good = times_by_id(typed, reader, answer.latest)
+    return None if good is None else (good, {}, 0, len(typed))
 
 
 def path(market: Market, spec: ExchangeSpec) -> str:

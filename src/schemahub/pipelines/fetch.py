@@ -176,7 +176,8 @@ def _fetch(work: ChunkWork, lake: Lake, span: Span) -> list[Piece]:
     for fetched in _walk(work, span, first):
         rest = _take(work, lake, fetched, rest, pieces)
     if rest:
-        again = Span(rest.start, rest.stop)
+        # Up to the next id that there may be: a row above the hole dates it.
+        again = Span(rest.start, work.ledger.absent.watermark(rest.stop))
         ask = paging.once_more(again, work.source.spec.trades.paging)
         for fetched in _walk(work, again, ask):
             rest = _take(work, lake, fetched, rest, pieces)
@@ -252,5 +253,5 @@ def _witnesses(work: ChunkWork, lake: Lake, chunk: Coverage) -> list[Witness]:
                 )
         except (ObjectCorrupt, BadAnswer, ValueError):
             # A damaged sighting is no evidence: the hole is sighted anew.
-            lake.metrics.emit("object.corrupt", market=str(work.market), key=key)
+            lake.metrics.emit("sighting.corrupt", market=str(work.market), key=key)
     return found

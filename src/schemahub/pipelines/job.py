@@ -15,10 +15,12 @@ from schemahub.ports import Clock, Store
 Outcome = ingest.Outcome | transform.Outcome
 
 
-class Requests(Protocol):
-    """Counts of what was asked of exchanges."""
+class Counts(Protocol):
+    """What was asked of exchanges, and what was found damaged."""
 
     def requests(self) -> dict[str, object]: ...
+
+    def damage(self) -> dict[str, int]: ...
 
 
 def exit_code(outcomes: Iterable[Outcome]) -> int:
@@ -37,7 +39,7 @@ class Job:
     run_id: str
     store: Store
     clock: Clock
-    counts: Requests
+    counts: Counts
     asked: dict[str, Any]
     started_at: datetime
     outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
@@ -66,6 +68,7 @@ class Job:
             "exit_code": self.exit_code,
             "error": None if self.error is None else _error(self.error),
             "requests": self.counts.requests(),
+            "damage": self.counts.damage(),
             "steps": {
                 step: [_told(outcome) for outcome in outcomes]
                 for step, outcomes in self.outcomes.items()

@@ -111,8 +111,8 @@ class Planner:
             start = Start()
             notes = (*notes, "there is no trade in the time asked for")
         elif start.origin is not None:
-            begins = f"history begins with id {start.origin} ({start.reason})"
-            notes = (*notes, f"{begins}; --since or --full asks for more")
+            more = "" if wish.full else "; --since or --full asks for more"
+            notes = (*notes, f"history begins with id {start.origin} ({start.reason}){more}")
         known = ledger.held if wish.audit else ledger.known
         work = NOTHING if wanted is None else known.missing(wanted)
         return Plan(market, ledger, wanted, work, start, (head, *start.hand), notes)

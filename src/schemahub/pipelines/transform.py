@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -16,6 +16,8 @@ from schemahub.ports import Metrics, Tasks
 # How often a market is planned anew because a listed object turned out corrupt or gone.
 # Each round sets at least one aside; this only bounds a store that keeps losing them.
 ROUNDS = 1_000
+# Below this another process costs more than it gives.
+ROWS_WORTH_A_PROCESS = 1 << 20
 
 
 @dataclass
@@ -34,10 +36,13 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Transform:
-    """The pipeline with what it needs of the world. `tasks` may run in other processes."""
+    """The pipeline with what it needs of the world.
+
+    `tasks` may run in other processes; `builder` is only called if there is a part to make.
+    """
 
     lake: Lake
-    builder: Builder
+    builder: Callable[[], Builder]
     specs: Specs
     tasks: Tasks
     metrics: Metrics
@@ -96,7 +101,11 @@ class Transform:
     ) -> list[Market]:
         """The markets that must be planned anew."""
         again: set[Market] = set()
-        for task, result in self.tasks.each(self.builder, tasks, workers):
+        if not tasks:
+            return []
+        small = sum(len(task.span) for task in tasks) < ROWS_WORTH_A_PROCESS
+        width = 1 if small else min(workers, len(tasks))
+        for task, result in self.tasks.each(self.builder(), tasks, width):
             outcome = outcomes[task.market]
             if isinstance(result, Built):
                 self._built(task, result, outcome)

@@ -6,6 +6,7 @@ Settings keep the files readable by Athena and Snowflake; sizes are in BENCHMARK
 from __future__ import annotations
 
 import hashlib
+import re
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
@@ -26,6 +27,11 @@ BATCH = 1 << 17
 _DICTIONARY = ["exchange", "symbol", "side", "price", "quantity"]
 _DELTA = dict.fromkeys(("trade_id", "trade_ts", "ingest_ts"), "DELTA_BINARY_PACKED")
 _PREFIX = "schemahub."
+_SEAL = "schemahub.seal"
+_OPEN = "0" * 64
+# In the footer a key is followed by the length of its value, and that.
+_SEALED = re.compile(rb"schemahub\.seal.{1,4}?([0-9a-f]{64})", re.DOTALL)
+_FOOTER = 1 << 20
 _WORDS = frozenset({"exchange", "symbol", "trade_ref"})
 _SIDES = ("buy", "sell")
 
@@ -58,8 +64,8 @@ class ParquetTable:
             facts = PartFacts(
                 market.exchange, market.symbol, span, count, refused(), digest.hex(), shape
             )
-            writer.add_key_value_metadata(_metadata(facts))
-        return Part(sink.getvalue().to_pybytes(), facts)
+            writer.add_key_value_metadata(_metadata(facts) | {_SEAL: _OPEN})
+        return Part(_sealed(sink.getvalue().to_pybytes()), facts)
 
     def decode(self, data: bytes, key: str) -> Iterator[Rows]:
         facts = self.facts(data, key)
@@ -79,6 +85,7 @@ class ParquetTable:
             raise ObjectCorrupt(key, "its rows are not those of its digest")
 
     def facts(self, data: bytes, key: str) -> PartFacts:
+        _check_seal(data, key)
         try:
             found = _open(data).metadata.metadata or {}
             said = {
@@ -144,6 +151,32 @@ def _writer(sink: pa.BufferOutputStream) -> pq.ParquetWriter:
         dictionary_pagesize_limit=16 << 20,
         store_schema=False,
     )
+
+
+def _sealed(data: bytes) -> bytes:
+    """`data` with its own digest in the place that its footer keeps for it.
+
+    Parquet's footer has no checksum of its own, and readers skip rows by what it says.
+    """
+    found = _SEALED.search(data, max(0, len(data) - _FOOTER))
+    if found is None or found[1] != _OPEN.encode():
+        msg = "a part was written without the place for its seal"
+        raise ValueError(msg)
+    seal = hashlib.sha256(data).hexdigest().encode()
+    return data[: found.start(1)] + seal + data[found.end(1) :]
+
+
+def _check_seal(data: bytes, key: str) -> None:
+    """Raises ObjectCorrupt if a single byte is not as it was written."""
+    found = _SEALED.search(data, max(0, len(data) - _FOOTER))
+    if found is None:
+        raise ObjectCorrupt(key, "it has no seal")
+    view = memoryview(data)
+    digest = hashlib.sha256(view[: found.start(1)])
+    digest.update(_OPEN.encode())
+    digest.update(view[found.end(1) :])
+    if digest.hexdigest().encode() != found[1]:
+        raise ObjectCorrupt(key, "its seal is not that of its content")
 
 
 def _open(data: bytes) -> pq.ParquetFile:

@@ -1,0 +1,178 @@
+"""A setting is taken from the first place that has it, and nothing odd passes in silence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from schemahub.core.errors import ConfigError, SchemaHubError, UsageError
+from schemahub.core.settings import (
+    DEFAULT_EXCHANGE,
+    MAX_THREADS,
+    Settings,
+    layer,
+    unknown_variables,
+)
+
+PATH = "schemahub.toml"
+
+
+def of(
+    flags: dict[str, Any] | None = None,
+    environ: dict[str, str] | None = None,
+    file: dict[str, Any] | None = None,
+) -> Settings:
+    return layer(flags or {}, environ or {}, file or {}, PATH)[0]
+
+
+def refused(**places: Any) -> SchemaHubError:
+    with pytest.raises((ConfigError, UsageError)) as caught:
+        of(**places)
+    return caught.value
+
+
+def test_without_anything_the_defaults_hold() -> None:
+    settings, origins = layer({}, {}, {}, PATH)
+    assert settings == Settings()
+    assert (settings.lake, settings.exchange) == ("./lake", DEFAULT_EXCHANGE)
+    assert (settings.workers, settings.chunk_concurrency) == (3, 5)
+    assert {origin.origin for origin in origins} == {"default"}
+    assert {origin.name for origin in origins} == set(Settings.__dataclass_fields__)
+
+
+def test_flag_goes_before_environment_before_file_before_default() -> None:
+    flags: dict[str, Any] = {"workers": 7, "lake": None}
+    environ = {"SCHEMAHUB_WORKERS": "6", "SCHEMAHUB_CHUNK_CONCURRENCY": "4", "SCHEMAHUB_LAKE": ""}
+    file = {"workers": 5, "chunk_concurrency": 3, "transform_workers": 2}
+    settings, origins = layer(flags, environ, file, PATH)
+    said = {origin.name: (origin.value, origin.origin) for origin in origins}
+    assert said["workers"] == (7, "flag")
+    assert said["chunk_concurrency"] == (4, "environment SCHEMAHUB_CHUNK_CONCURRENCY")
+    assert said["transform_workers"] == (2, "file schemahub.toml")
+    # A flag that was not given and a variable that is empty say nothing.
+    assert said["lake"] == ("./lake", "default")
+    assert (settings.workers, settings.chunk_concurrency, settings.transform_workers) == (7, 4, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("workers", 0),
+        ("workers", -1),
+        ("workers", MAX_THREADS + 1),
+        ("workers", True),
+        ("workers", 3.0),
+        ("workers", None),
+        ("workers", "x"),
+        ("workers", ""),
+        ("workers", "1_0"),
+        ("workers", "\uff13"),
+        ("workers", "1e1"),
+        ("workers", "9" * 5_000),
+        ("workers", [3]),
+        ("chunk_concurrency", 0),
+        ("transform_workers", -1),
+        ("transform_workers", False),
+        ("lake", ""),
+        ("lake", "  "),
+        ("lake", 5),
+        ("exchange", []),
+        ("rate_share", "0"),
+        ("rate_share", "2"),
+        ("rate_share", "1/0"),
+        ("rate_share", "2/3"),
+        ("rate_share", "1/1000"),
+        ("rate_share", "0.5"),
+        ("rate_share", 0.5),
+        ("base_urls", 5),
+        ("base_urls", "http://x"),
+        ("base_urls", "acme="),
+        ("base_urls", "=http://x"),
+        ("base_urls", "acme=ftp://x"),
+        ("base_urls", ["acme=x"]),
+        ("base_urls", [5]),
+        ("base_urls", [("acme", "http://x")]),
+        ("base_urls", {"acme": 5}),
+        ("base_urls", {"acme": "ftp://x"}),
+        ("base_urls", {"Acme": "http://x"}),
+        ("base_urls", {"acme": "http://x y"}),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_and_says_where_it_is_from(
+    name: str, value: object
+) -> None:
+    error = refused(file={name: value})
+    assert (type(error), error.exit_code) == (ConfigError, 6)
+    assert name in error.what
+    assert "schemahub.toml" in error.why
+    assert error.do.startswith("it must be ")
+
+
+def test_a_wrong_flag_is_a_usage_error_and_a_wrong_variable_a_configuration_error() -> None:
+    assert refused(flags={"workers": 0}).exit_code == 2
+    error = refused(environ={"SCHEMAHUB_WORKERS": "many"})
+    assert error.exit_code == 6
+    assert "SCHEMAHUB_WORKERS" in error.why
+
+
+@pytest.mark.parametrize(
+    ("value", "pairs"),
+    [
+        ("acme=http://127.0.0.1:1", (("acme", "http://127.0.0.1:1"),)),
+        ("acme=http://a, other=https://b", (("acme", "http://a"), ("other", "https://b"))),
+        (["acme=http://a"], (("acme", "http://a"),)),
+        (("acme=http://a?b=c",), (("acme", "http://a?b=c"),)),
+        ({"acme": "http://a"}, (("acme", "http://a"),)),
+        ([], ()),
+        ({}, ()),
+    ],
+)
+def test_base_urls_may_be_texts_or_a_table(
+    value: object, pairs: tuple[tuple[str, str], ...]
+) -> None:
+    assert of(file={"base_urls": value}).base_urls == pairs
+
+
+def test_numbers_may_be_text() -> None:
+    assert of(environ={"SCHEMAHUB_WORKERS": " 12 "}).workers == 12
+    assert of(file={"transform_workers": 0}).transform_workers == 0
+    assert of(file={"workers": MAX_THREADS, "chunk_concurrency": 1}).workers == MAX_THREADS
+
+
+def test_a_setting_that_there_is_not_is_refused_with_the_nearest() -> None:
+    error = refused(file={"worker": 3})
+    assert "'worker'" in error.what
+    assert "did you mean 'workers'" in error.why
+    assert "there are: lake, exchange" in refused(file={"zzzz": 3}).why
+
+
+def test_threads_are_bounded_together() -> None:
+    assert of(file={"workers": 20, "chunk_concurrency": 10}).workers == 20
+    assert refused(file={"workers": 20, "chunk_concurrency": 11}).exit_code == 6
+    assert refused(flags={"workers": 67}).exit_code == 2
+    assert refused(flags={"lake": "x"}, file={"workers": 67}).exit_code == 6
+
+
+@pytest.mark.parametrize("workers", [1, 3, 40, 200])
+@pytest.mark.parametrize("chunks", [1, 5, 200])
+def test_requests_at_once_never_need_more_threads_than_there_may_be(
+    workers: int, chunks: int
+) -> None:
+    if workers * chunks <= MAX_THREADS:
+        settings = of(file={"workers": workers, "chunk_concurrency": chunks})
+        assert settings.requests_at_once >= 1
+        assert settings.requests_at_once * workers <= MAX_THREADS
+
+
+@pytest.mark.parametrize(("text", "share"), [("1", 1.0), (" 1/4 ", 0.25), ("1/3", 1 / 3)])
+def test_a_share_of_the_rate_is_one_in_so_many(text: str, share: float) -> None:
+    assert of(file={"rate_share": text}).share == share
+
+
+def test_variables_that_set_nothing_are_told() -> None:
+    environ = {
+        "SCHEMAHUB_WORKERS": "3", "SCHEMAHUB_CONFIG": "x", "SCHEMAHUB_WORKER": "3",
+        "SCHEMAHUB_": "", "HOME": "/", "S3_BUCKET": "b",
+    }  # fmt: skip
+    assert unknown_variables(environ) == ["SCHEMAHUB_", "SCHEMAHUB_WORKER"]
