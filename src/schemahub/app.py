@@ -295,7 +295,7 @@ class LakeBackend:
         from schemahub.adapters.duck import MarketRow
 
         ledger = self.app.lake.ledger(market) if held else Ledger()
-        wanted = ledger.wanted(ledger.known.stop) if ledger.known else None
+        wanted = ledger.wanted(ledger.extent.stop) if ledger.extent else None
         return MarketRow(
             market,
             seed.native if seed else None,

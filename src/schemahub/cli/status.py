@@ -51,7 +51,7 @@ def _market(shell: Shell, market: Market) -> dict[str, Any]:
     ledger = lake.ledger(market)
     slices = lake.slices(market)
     shown = Coverage.of(span for piece in slices for span in piece.keep)
-    wanted = ledger.wanted(ledger.known.stop) if ledger.known else None
+    wanted = ledger.wanted(ledger.extent.stop) if ledger.extent else None
     return {
         "market": str(market),
         "from_id": ledger.lowest_origin,

@@ -82,6 +82,11 @@ class Ledger:
         return self.held | self.absent
 
     @property
+    def extent(self) -> Coverage:
+        """Known, or known to have been held before it was found corrupt."""
+        return self.known | Coverage.of(mark.span for mark in self.bad)
+
+    @property
     def lowest_origin(self) -> int | None:
         """How far back this market is wanted; None if it was never asked for."""
         lowest = min(self.origins, default=None)

@@ -78,7 +78,7 @@ def certify(
     explained = Coverage.of(hole.span for hole in said)
     if span is not None:
         said += [Hole(gap, "missing", "not held") for gap in (rows | explained).missing(span)]
-    if duplicates and span is not None and not said:
+    if duplicates and span is not None and all(hole.status in PASSING for hole in said):
         said.append(Hole(span, "conflict", f"{duplicates} ids stand twice"))
     worst = max((STATUSES.index(hole.status) for hole in said), default=0)
     if span is None:

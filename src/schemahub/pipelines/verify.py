@@ -286,7 +286,7 @@ def _alone(rejected: list[Rejected]) -> Coverage:
 
 
 def _wanted(ledger: Ledger, shown: Coverage) -> Span | None:
-    everything = ledger.known | shown
+    everything = ledger.extent | shown
     lowest = ledger.lowest_origin
     if not everything or lowest is None:
         return None

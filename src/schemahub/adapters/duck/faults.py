@@ -55,9 +55,9 @@ def fault(error: Exception, locations: Iterable[str]) -> SchemaHubError:  # noqa
             )
         # Its Parquet reader's own errors carry no kind.
         if _BROKEN.search(text) or not kind or (location and kind != "IO"):
-            return ObjectCorrupt(location or "a file of the lake", _short(text))
+            return ObjectCorrupt(location or "a file of the lake", _line(text))
         if kind in {"IO", "HTTP"}:
-            return StoreError("the lake cannot be read", _short(text), "see `schemahub doctor`")
+            return StoreError("the lake cannot be read", _line(text), "see `schemahub doctor`")
     if kind in _USERS:
         return UsageError("the query cannot be run", f"{kind}: {_short(text)}", _help(text))
     if kind == "Interrupt":
@@ -69,6 +69,11 @@ def _short(text: str) -> str:
     """Without stack traces and settings advice; the LINE and its caret are kept."""
     text = re.split(r"\n\s*Stack Trace|\nThis error signals|\n\s*Possible solutions", text)[0]
     return re.sub(r"\n\n+", "\n", text).strip()[:_MAX_WORDS]
+
+
+def _line(text: str) -> str:
+    """Without the SQL either: where it is the view's, it is not the user's words."""
+    return _short(text).partition("\n")[0]
 
 
 def _help(text: str) -> str:
