@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -281,20 +282,36 @@ def test_every_method_of_the_api_is_documented(kind: type, heading: str) -> None
 
 
 @pytest.fixture(scope="module")
-def demo_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a lake in it, as its reader has after the demo."""
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder with a lake in it, as its reader has after the demo, and what the demo said."""
     folder = tmp_path_factory.mktemp("docs")
-    command = [sys.executable, "-m", "schemahub.cli", "demo", "--lake", "lake", "--quiet"]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=120)
-    return folder
+    done = subprocess.run(
+        [sys.executable, "-m", "schemahub.cli", "demo", "--lake", "lake"],
+        cwd=folder, env={**os.environ, "NO_COLOR": "1"}, check=True, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120,
+    )  # fmt: skip
+    return folder, done.stdout
+
+
+def without_figures(said: str) -> list[str]:
+    """Its lines, sorted (markets end in any order), without what differs from run to run."""
+    lines = (re.sub(r"[0-9][0-9.,:-]*|─+", "0", line) for line in said.splitlines())
+    words = (re.sub(r" (k|M)?B,", " B,", " ".join(line.split())) for line in lines)
+    return sorted(line for line in words if line and not line.endswith("lake"))
+
+
+def test_the_readme_shows_what_the_demo_prints(demo: tuple[Path, str]) -> None:
+    """Where this fails, paste the output of `make demo` into README anew."""
+    shown = next(block for block in blocks("README.md", "text") if "1. ingest" in block)
+    assert without_figures(shown) == without_figures(demo[1])
 
 
 @pytest.mark.parametrize("document", ["README.md", "docs/python-api.md"])
-def test_the_python_examples_run(document: str, demo_lake: Path) -> None:
+def test_the_python_examples_run(document: str, demo: tuple[Path, str]) -> None:
     for example in blocks(document, "python"):
         done = subprocess.run(
             [sys.executable, "-W", "error::UserWarning", "-c", example],
-            cwd=demo_lake, capture_output=True, text=True, timeout=120, check=False,
+            cwd=demo[0], capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
 

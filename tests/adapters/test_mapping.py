@@ -233,7 +233,9 @@ def test_ingest_ts_is_when_the_answer_was_received_to_the_microsecond() -> None:
         assert [row["ingest_ts"] for row in rows] == [at, at]
 
 
-@pytest.mark.parametrize("body", [b"{}", b"null", b'"<html>"', b"[1", b"", b"[" * 5000 + b"]" * 5000])
+@pytest.mark.parametrize(
+    "body", [b"{}", b"null", b'"<html>"', b"[1", b"", b"[" * 5000 + b"]" * 5000]
+)
 def test_a_line_that_is_no_list_of_rows_is_corruption_not_an_empty_answer(body: bytes) -> None:
     got = answer([])
     line = page.encode(Answer(got.at, got.url, got.status, got.date, body))

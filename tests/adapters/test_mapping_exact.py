@@ -40,7 +40,10 @@ def odd(dice: random.Random) -> tuple[str, str]:
             return text, f"{whole}{fraction}e-{len(fraction)}"
         case _:
             zeros = len(whole) - len(whole.rstrip("0")) if whole != "0" and not fraction else 0
-            return text, f"{whole[: len(whole) - zeros]}{'.' + fraction if fraction else ''}E+{zeros}"
+            return (
+                text,
+                f"{whole[: len(whole) - zeros]}{'.' + fraction if fraction else ''}E+{zeros}",
+            )
 
 
 def as_csv(text: str) -> str:

@@ -86,6 +86,34 @@ def test_the_questions_are_bounded(missing: set[int], cap: int) -> None:
     assert lab.requests <= 2 * (HIGHEST // (cap - 1) + 12)
 
 
+@quick
+@given(holes, caps, st.booleans())
+def test_an_answer_that_planning_got_is_used_and_concludes_nothing_more(
+    missing: set[int], cap: int, fail: bool
+) -> None:
+    ids = market(missing)
+    lab = Lab(Exchange(old(ids), cap=cap))
+    for _ in range(2):  # a short newest page, and nothing else answers: twice
+        lab.exchange.trades |= old({max(lab.exchange.trades) + 1})
+        with suppress(Unreachable):
+            lab.run(
+                Span(1, max(lab.exchange.trades) + 1),
+                lambda number, rows: down(number, rows) if number and fail else rows,
+                head=True,
+            )
+        assert not points(lab.ledger.absent) & ids
+    lab.run(WANT, head=True)
+    assert points(lab.ledger.held.within(WANT)) == ids
+    assert lab.proven() == lab.ledger.held
+
+
+def test_what_is_at_hand_is_not_asked_for_again() -> None:
+    lab = Lab(Exchange(old(market(set()))))
+    lab.run(WANT, head=True)
+    assert lab.requests == 9  # one of the pages of 8 was the head
+    assert lab.ledger.held == Coverage((WANT,))
+
+
 # ---------------------------------------------------------------- faults of single answers
 
 

@@ -130,6 +130,7 @@ def broken(now: float = START) -> Gate:
 
 def test_429_is_no_failure_and_costs_no_retry() -> None:
     gate = Gate.of(1_000, 1_000)
+    gate.budget.left = 20.0
     now = START
     for _ in range(100):
         now += 1
@@ -236,7 +237,7 @@ def test_while_it_is_not_closed_at_most_one_request_is_out(
 
 def test_the_state_for_a_progress_bar() -> None:
     state = Gate.of(10, 15).state(START)
-    assert (state.breaker, state.tokens, state.barred, state.retries_left) == ("closed", 14, 0, 20)
+    assert (state.breaker, state.tokens, state.barred, state.retries_left) == ("closed", 14, 0, 200)
     assert state.rate == state.full_rate == pytest.approx(9.85)
 
 

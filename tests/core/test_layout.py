@@ -72,7 +72,7 @@ def test_a_bad_marker_names_the_object_it_condemns(name: RawName) -> None:
 
 def test_names_are_spelt_as_the_protocol_says() -> None:
     span = Span(1, 50_000)
-    names = [
+    names: list[RawEntry] = [
         RawName(span), RawName(span, 2), SeenName(span, "01Az"), AbsentName(span),
         BadName(span, 0), OriginName(1),
     ]  # fmt: skip

@@ -82,6 +82,14 @@ def test_a_late_trade_is_held_and_no_longer_absent(entries: list[RawEntry]) -> N
     assert points(ledger.known) == attested | held_by(entries)
 
 
+@given(listings())
+def test_the_extent_is_what_was_ever_known(entries: list[RawEntry]) -> None:
+    """What was found corrupt stays wanted, though nothing holds it now."""
+    ledger = Ledger.of(entries)
+    marked = {p for e in entries if isinstance(e, BadName) for p in points(Coverage((e.span,)))}
+    assert points(ledger.extent) == points(ledger.known) | marked
+
+
 @given(growing, st.one_of(raws, absents, origins, sightings))
 def test_what_is_held_and_known_only_grows_with_names(
     names: list[RawEntry], more: RawEntry
@@ -177,14 +185,13 @@ def test_a_name_of_a_span_with_no_marker_is_the_plain_one(
 
 def test_a_corrupt_object_leaves_coverage_until_its_refetch_is_there() -> None:
     span = Span(0, 50)
-    first = [RawName(span), OriginName(0)]
-    marked = [*first, BadName(span, 0)]
+    marked: list[RawEntry] = [RawName(span), OriginName(0), BadName(span, 0)]
     assert Ledger.of(marked).held == Coverage()
     assert Ledger.of(marked).watermark == 0
     again = Ledger.of(marked).name_for(span)
     assert again == RawName(span, 1)
     assert Ledger.of([*marked, again]).held == Coverage((span,))
-    worse = [*marked, again, BadName(span, 1)]
+    worse: list[RawEntry] = [*marked, again, BadName(span, 1)]
     assert Ledger.of(worse).held == Coverage()
     assert Ledger.of(worse).name_for(span) == RawName(span, 2)
 

@@ -194,12 +194,12 @@ def test_an_answer_that_is_no_sane_json_is_bad_whatever_else_is_in_it(
     "odd",
     [b"1e999", b"-1e999", b"9" * 5_000, b"[" * 20 + b"]" * 20, b'{"a":{"b":[1]}}', b'"\\u2028"'],
 )
-@pytest.mark.parametrize("other", [{}, {"price": "x"}])
-def test_an_unknown_field_never_decides_whether_a_row_is_good(
-    odd: bytes, other: dict[str, str]
-) -> None:
+@pytest.mark.parametrize("price", ["5", "x"])
+def test_an_unknown_field_never_decides_whether_a_row_is_good(odd: bytes, price: str) -> None:
     """Nor does what stands in the rows beside it."""
-    content = body(row(6), row(5, **other)).replace(b'"side"', b'"extra":' + odd + b',"side"', 1)
+    content = body(row(6), row(5, price=price)).replace(
+        b'"side"', b'"extra":' + odd + b',"side"', 1
+    )
     assert 6 in read_body(content).ids
 
 

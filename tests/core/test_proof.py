@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from schemahub.core.proof import PASSING, STATUSES, Certificate, Hole, certify
+from schemahub.core.proof import PASSING, STATUSES, Certificate, Hole, Status, certify
 from schemahub.core.span import Coverage, Span
 from tests.core.dialect import MARKET
 from tests.core.strategies import SMALL, coverages, points, spans
@@ -15,10 +15,11 @@ holes = st.lists(
 )
 SPAN = Span(1, 11)
 WHOLE = Coverage((SPAN,))
+RANK = {status: rank for rank, status in enumerate(STATUSES)}
 
 
-def worst(*statuses: str) -> str:
-    return max(statuses, key=[*STATUSES].index, default="proven")
+def worst(*statuses: Status) -> Status:
+    return max(statuses, key=RANK.__getitem__, default="proven")
 
 
 def test_statuses_go_from_best_to_worst() -> None:

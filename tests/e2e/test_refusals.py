@@ -254,7 +254,12 @@ def test_a_read_only_lake_is_told_and_can_be_read(make: Make, tmp_path: Path) ->
         w.box.grow(BTC, 10)
         subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
         before = w.files()
-        for command in (("ingest", BTC), ("run", BTC), ("update-seed",), ("transform", "--rebuild")):
+        for command in (
+            ("ingest", BTC),
+            ("run", BTC),
+            ("update-seed",),
+            ("transform", "--rebuild"),
+        ):
             said = w.run(*command)
             assert said.code == 1, said
             assert "read-only" in said.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import random
 from collections.abc import Callable, Iterable
@@ -19,6 +20,7 @@ from schemahub.core.span import Span
 from tests.pipelines.raw_lake import BTC, ETH, RawLake, wire
 
 Rows = list[dict[str, Any]]
+OPEN = "0" * 64  # what stands in a part's metadata until it is sealed
 
 
 @dataclass
@@ -51,11 +53,13 @@ def forged(data: bytes, change: Callable[[Rows], Rows]) -> bytes:
     made = pa.Table.from_pylist(rows, schema=ARROW_SCHEMA)
     meta["schemahub.rows"] = str(len(rows))
     meta["schemahub.digest"] = ParquetTable().digest([ArrowRows(made)])
+    meta["schemahub.seal"] = OPEN
     sink = io.BytesIO()
     with pq.ParquetWriter(sink, ARROW_SCHEMA, compression="zstd") as writer:
         writer.write_table(made)
         writer.add_key_value_metadata(meta)
-    return sink.getvalue()
+    unsealed = sink.getvalue()
+    return unsealed.replace(OPEN.encode(), hashlib.sha256(unsealed).hexdigest().encode())
 
 
 def _row(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[Bench], list[Span]]:

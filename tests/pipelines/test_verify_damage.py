@@ -19,7 +19,7 @@ __all__ = ["small_cells"]
 
 SEEDS = 7
 LOW, HIGH = 60, 200
-HARMLESS = {"part flipped", "part overwritten"}  # a few bytes of a Parquet file mean nothing
+GROWN = 220  # the exchange's head goes on meanwhile
 _stores: dict[str, dict[str, bytes]] = {}
 
 
@@ -49,9 +49,6 @@ def test_every_damage_is_found_and_its_span_named(kind: str, seed: int) -> None:
     it = bench(kind, seed)
     spans = DAMAGES[kind](it)
     found = it.lake.verify()
-    if found.passes and kind in HARMLESS:
-        assert it.lake.shown() == truth(LOW, HIGH)
-        return
     assert not found.passes
     named = Coverage.of(h.span for h in found.holes if "stand twice" not in h.reason)
     for span in spans:
@@ -66,14 +63,14 @@ def test_every_damage_is_found_and_its_span_named(kind: str, seed: int) -> None:
 def test_repair_heals_what_can_be_healed(kind: str) -> None:
     it = bench(kind, 1)
     DAMAGES[kind](it)
-    exchange = FakeExchange(it.lake, head=HIGH - 1)
+    exchange = FakeExchange(it.lake, head=GROWN - 1)
     exchange.repair("run1")
     if not it.lake.verify().passes:  # what one damage hid of another shows at the second look
         exchange.repair("run2")
     found = it.lake.report()
     assert (found.certificate.status, found.certificate.holes) == ("proven", ()), kind
-    assert (found.certificate.first_id, found.certificate.last_id) == (LOW, HIGH - 1)
-    assert it.lake.shown() == truth(LOW, HIGH)
+    assert (found.certificate.first_id, found.certificate.last_id) == (LOW, GROWN - 1)
+    assert it.lake.shown() == truth(LOW, GROWN)
 
 
 def test_many_damages_at_once_are_all_named_and_all_healed() -> None:
@@ -87,11 +84,11 @@ def test_many_damages_at_once_are_all_named_and_all_healed() -> None:
                 except (KeyError, OSError, ValueError, AssertionError):
                     continue  # the object was damaged beyond that already
         assert not it.lake.verify().passes
-        exchange = FakeExchange(it.lake, head=HIGH - 1)
+        exchange = FakeExchange(it.lake, head=GROWN - 1)
         for run in range(4):
             exchange.repair(f"run{run}")
         assert it.lake.verify().status == "proven"
-        assert it.lake.shown() == truth(LOW, HIGH)
+        assert it.lake.shown() == truth(LOW, GROWN)
 
 
 def test_a_whole_lake_is_proven_deep_and_shallow() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from schemahub.core.errors import UsageError
 from schemahub.core.span import Span
@@ -68,8 +68,12 @@ def segment(symbol: str) -> str:
 
     So is a dot at the front: it would mean a hidden file, or a folder above.
     """
-    encoded = "".join(char if _SEGMENT.fullmatch(char) else quote(char, safe="") for char in symbol)
+    encoded = "".join(char if _SEGMENT.fullmatch(char) else _percent(char) for char in symbol)
     return f"%2E{encoded[1:]}" if encoded.startswith(".") else encoded
+
+
+def _percent(char: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in char.encode())
 
 
 def market_of(exchange: str, part: str) -> Market | None:

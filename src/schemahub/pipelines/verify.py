@@ -98,7 +98,7 @@ class Verify:
         waiting = ledger.held - shown
         found.hole(waiting, "missing", "held in raw, not yet in the table: run transform")
         if deep:
-            self._read_waiting(market, spec, ledger, waiting, found)
+            self._read(market, spec, ledger, waiting, found)
         found.hole(ledger.absent, "absent_at_source", "two runs, a settle time apart, attest it")
         span = _wanted(ledger, shown)
         certificate = certify(
@@ -167,6 +167,7 @@ class Verify:
             part = read_part(self.lake, self.table, piece.version, market, piece.part)
         except ObjectCorrupt as error:
             self._give_up(market, piece, error, found)
+            self._read(market, spec, ledger, Coverage(piece.keep), found)
             return
         look = _Look(part.key, _conflicts(part.refused))
         feed = _Feed(self.table.decode(part.data, part.key))
@@ -235,15 +236,16 @@ class Verify:
                     yield from self._raw_span(market, spec, names, piece, found)
                 rest = covered.spans[-1] if covered else None
 
-    def _read_waiting(
+    def _read(
         self,
         market: Market,
         spec: ExchangeSpec,
         ledger: Ledger,
-        waiting: Coverage,
+        where: Coverage,
         found: _Findings,
     ) -> None:
-        for span in waiting:
+        """Notes what of raw is damaged where there is no part to compare it with."""
+        for span in where:
             for _ in self._raw(market, spec, ledger, span, found):
                 pass
 
