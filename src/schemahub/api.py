@@ -116,7 +116,7 @@ class Lake:
     ) -> Trades:
         """Trades with `start` <= trade_ts < `end`, a market's in axis order; None is all.
 
-        A market is "coinbase:BTC-USD", or "BTC-USD" if one exchange alone has it. Times are
+        A market is "EXCHANGE:BTC-USD", or "BTC-USD" if one exchange alone has it. Times are
         ISO text, date or datetime (naive is UTC), or "7d", "12h", "45m", "30s", "2w" ago.
         Raises UsageError for a market, column or time that is none.
         """

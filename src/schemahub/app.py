@@ -176,7 +176,7 @@ class App:
         return Source(spec, client)
 
     def market(self, text: str, exchange: str | None = None) -> Market:
-        """`coinbase:BTC-USD`, or `BTC-USD` of the default exchange. Raises UsageError."""
+        """`EXCHANGE:BTC-USD`, or `BTC-USD` of the default exchange. Raises UsageError."""
         name, colon, symbol = text.partition(":")
         if not colon:
             name, symbol = exchange or self.settings.exchange, text

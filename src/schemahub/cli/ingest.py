@@ -44,7 +44,7 @@ RAW_BYTES_PER_TRADE = 15
 def command(shell: Shell, /, **options: Any) -> int:
     """Fetch trades into the immutable raw layer.
 
-    A MARKET is BTC-USD or coinbase:BTC-USD; without one, the seed list (`update-seed`).
+    A MARKET is BTC-USD or EXCHANGE:BTC-USD; without one, the seed list (`update-seed`).
     Goes on from where the lake is; a market seen for the first time starts 45 minutes ago
     unless --since or --full says otherwise.
 

@@ -10,11 +10,14 @@ from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
 from schemahub.cli.words import count
 from schemahub.core.layout import seed_key
+from schemahub.core.settings import DEFAULT_EXCHANGE
 from schemahub.pipelines import seed as seeds
 
 
 @click.command("update-seed")
-@click.option("--exchange", metavar="E", help="The exchange to list. [default: coinbase]")
+@click.option(
+    "--exchange", metavar="E", help=f"The exchange to list. [default: {DEFAULT_EXCHANGE}]"
+)
 @click.option("--merge", is_flag=True, help="Keep the markets that are in the seed already.")
 @click.option("--filter-regex", metavar="R", help="Only symbols that match as a whole: '.*-USD'.")
 @click.option("--dry-run", is_flag=True, help="Print the seed; write nothing.")

@@ -51,7 +51,7 @@ class Market:
             raise UsageError(
                 f"{self.symbol!r} is not a market's symbol",
                 "symbols are BASE-QUOTE in upper case, at most 64 characters",
-                "write it like BTC-USD or coinbase:BTC-USD",
+                "write it like BTC-USD or EXCHANGE:BTC-USD",
             )
 
     def __str__(self) -> str:
@@ -252,6 +252,11 @@ def answer_key(market: Market, run_id: str, digest: str) -> str:
 
 def checkpoint_key(market: Market) -> str:
     return f"checkpoints/{market.exchange}/{segment(market.symbol)}.json"
+
+
+def corrupt_prefix(market: Market) -> str:
+    """Names of the raw objects found corrupt: a checkpoint that knows fewer is not believed."""
+    return f"checkpoints/{market.exchange}/{segment(market.symbol)}.bad/"
 
 
 def run_key(date: str, run_id: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from schemahub.core.layout import (
@@ -23,10 +23,14 @@ CHECKPOINT_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What the cache of a listing vouches for: one run of held positions, and the origins."""
+    """What the cache of a listing vouches for: one run of held positions, and the origins.
+
+    `corrupt` names the objects that were known to be corrupt before that listing was made.
+    """
 
     covered: Coverage
     origins: tuple[int, ...]
+    corrupt: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +140,9 @@ def cacheable(ledger: Ledger, chunk: int) -> Coverage:
     return Coverage((Span(start, whole),)) if start < whole else Coverage()
 
 
-def write_checkpoint(market: Market, ledger: Ledger, chunk: int) -> bytes:
+def write_checkpoint(
+    market: Market, ledger: Ledger, chunk: int, corrupt: Sequence[str] = ()
+) -> bytes:
     """A cache of the listing; deleting it costs time and nothing else."""
     covered = cacheable(ledger, chunk)
     content = {
@@ -146,6 +152,7 @@ def write_checkpoint(market: Market, ledger: Ledger, chunk: int) -> bytes:
         "held": [[span.start, span.stop] for span in ledger.held],
         "absent": [[span.start, span.stop] for span in ledger.absent],
         "origins": list(ledger.origins),
+        "corrupt": list(corrupt),
         "watermark": ledger.watermark,
     }
     return _sealed(content)
@@ -178,7 +185,12 @@ def read_checkpoint(data: bytes, market: Market, chunk: int) -> Checkpoint:
     if not isinstance(origins, list) or not all(type(one) is int and one >= 0 for one in origins):
         msg = f"origins holds {origins!r}"
         raise ValueError(msg)
-    return Checkpoint(Coverage(tuple(_pair(pair, chunk) for pair in covered)), tuple(origins))
+    corrupt = content.get("corrupt")
+    if not isinstance(corrupt, list) or not all(isinstance(one, str) for one in corrupt):
+        msg = f"corrupt holds {corrupt!r}"
+        raise ValueError(msg)
+    spans = tuple(_pair(pair, chunk) for pair in covered)
+    return Checkpoint(Coverage(spans), tuple(origins), tuple(corrupt))
 
 
 def _sealed(content: dict[str, object]) -> bytes:

@@ -36,7 +36,7 @@ def head(paging: Paging) -> Ask:
 
 
 def newest_below(span: Span, paging: Paging) -> Ask:
-    """Coinbase's `after`: rows strictly below the cursor, the newest of them."""
+    """Rows strictly below the cursor, the newest of them: the spec names the parameter."""
     return Ask(span.stop, min(paging.page, len(span)))
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
+from schemahub.core.settings import DEFAULT_EXCHANGE
+
 SCHEMA_VERSION = 1
 PRECISION = 38
 SCALE = 12
@@ -28,7 +30,7 @@ class Column:
 
 
 UNIFIED_SCHEMA: tuple[Column, ...] = (
-    Column("exchange", "string", "", "lower-case id, as the spec file", "coinbase"),
+    Column("exchange", "string", "", "lower-case id, as the spec file", DEFAULT_EXCHANGE),
     Column("symbol", "string", "", "canonical BASE-QUOTE, upper case", "BTC-USD"),
     Column("trade_id", "int64", "", "the exchange's own integer id", "1088000000", nullable=True),
     Column("trade_ref", "string", "", "its id where that is not an integer", "", nullable=True),

@@ -15,6 +15,7 @@ from schemahub.core.layout import (
     RawName,
     checkpoint_key,
     complete_key,
+    corrupt_prefix,
     market_of,
     parse_part,
     parse_raw,
@@ -72,7 +73,10 @@ class Lake:
 
     def save_checkpoint(self, market: Market, spec: ExchangeSpec) -> None:
         """Caches the ledger, unless the cache says the same already."""
-        data = ledgers.write_checkpoint(market, self.quick_ledger(market, spec), spec.chunk)
+        # Read before the listing: what is found corrupt in between makes this one unbelievable.
+        corrupt = self._corrupt(market)
+        ledger = self.quick_ledger(market, spec)
+        data = ledgers.write_checkpoint(market, ledger, spec.chunk, corrupt)
         key = checkpoint_key(market)
         try:
             if self.store.read(key) == data:
@@ -95,10 +99,9 @@ class Lake:
         if not isinstance(name, RawName):
             msg = f"not a raw object: {key}"
             raise TypeError(msg)
-        # The checkpoint vouches for it: no moment may have the marker and the checkpoint too.
-        self.forget_checkpoint(market)
+        # From now on no checkpoint that vouches for it is believed, however late it is put.
+        self.store.create(corrupt_prefix(market) + name.bad_marker, b"")
         self.store.create(raw_prefix(market) + name.bad_marker, b"")
-        self.forget_checkpoint(market)
         self.metrics.emit("object.corrupt", market=str(market), key=key)
 
     def _entries(
@@ -115,13 +118,18 @@ class Lake:
     def _checkpoint(self, market: Market, spec: ExchangeSpec) -> Checkpoint | None:
         key = checkpoint_key(market)
         try:
-            return ledgers.read_checkpoint(self.store.read(key), market, spec.chunk)
+            found = ledgers.read_checkpoint(self.store.read(key), market, spec.chunk)
+            return found if found.corrupt == self._corrupt(market) else None
         except ObjectMissing:
             return None
         except ValueError as error:
             # Only a cache: the listing knows. But damage is never passed over in silence.
             self.metrics.emit("checkpoint.corrupt", market=str(market), key=key, why=str(error))
             return None
+
+    def _corrupt(self, market: Market) -> tuple[str, ...]:
+        prefix = corrupt_prefix(market)
+        return tuple(entry.key.removeprefix(prefix) for entry in self.store.list(prefix))
 
     # ------------------------------------------------------------ table
 
