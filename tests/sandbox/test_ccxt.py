@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import ccxt
 import pytest
@@ -16,7 +17,7 @@ RECORDED = Path(__file__).parents[1] / "exchanges" / "coinbase" / "skl_usd_trade
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    markets = {
+    markets: dict[str, Any] = {
         "BTC-USD": Generated(seed=11, trades=2_345),
         "DOGE-EUR": Market(Generated(seed=11, trades=10), status="delisted"),
         "SKL-USD": Recorded.load(RECORDED),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -87,7 +88,7 @@ def test_by_chance_seeded() -> None:
         ({"name": "hole", "ids": 7}, "not a fault.*iterable"),
     ],
 )
-def test_mistakes_name_what_there_is(spec: object, says: str) -> None:
+def test_mistakes_name_what_there_is(spec: Any, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         Faults(spec)
 
@@ -101,14 +102,16 @@ def test_a_fault_from_a_command_line() -> None:
 
 def test_all_at_once_break_nothing_of_the_server() -> None:
     chance = 0.15
-    quick = {
+    quick: dict[str, dict[str, Any]] = {
         "slow": {"seconds": 0.001},
         "slow_loris": {"size": 5000, "every": 0.001},
         "gzip_bomb": {"mb": 1},
         "wrong_length": {"by": -3},
         "cap": {"rows": 15},
     }
-    ids = {name: {"ids": range(50, 300)} for name in KINDS if "ids" in KINDS[name].args}
+    ids: dict[str, dict[str, Any]] = {
+        name: {"ids": range(50, 300)} for name in KINDS if "ids" in KINDS[name].args
+    }
     ids["bad_row"]["kind"] = ids["bad_row_once"]["kind"] = "any"
     faults = [Fault(n, p=chance, **quick.get(n, {}), **ids.get(n, {})) for n in KINDS]
     with Sandbox(MARKETS, faults=Faults(*faults, seed=4)) as one:

@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -22,7 +23,7 @@ from tests.sandbox.client import get, post
 
 NOW = 1_700_000_000.0
 TRADES = "/products/BTC-USD/trades"
-MARKETS = {
+MARKETS: dict[str, Any] = {
     "BTC-USD": Generated(seed=1, trades=2_500),
     "ETH-USD": Market(Generated(seed=1, trades=0), status="delisted", trading_disabled=True),
 }
