@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from schemahub.adapters.parquet import ArrowMapper
 from schemahub.core import page
 from schemahub.core.errors import BadAnswer, ObjectCorrupt
-from schemahub.core.page import Answer
 from schemahub.core.layout import MAX_STOP
+from schemahub.core.page import Answer
 from schemahub.core.paging import Ask
 from schemahub.core.span import Coverage, Span
 from schemahub.core.trade import Trade
@@ -122,10 +122,10 @@ def check(found: Mapped, told: Sequence[Told]) -> None:
     assert Counter((r.position, r.raw, r.source, r.at) for r in found.rejected) == Counter(
         (t.position, t.raw, t.key, t.at.isoformat(timespec="microseconds")) for t in refused
     )
-    for one in found.rejected:
-        assert one.reason.startswith("conflict") == (
-            (one.position, one.raw) in {(t.position, t.raw) for t in refused if t.content}
-        )
+    good_tellings = {(t.position, t.raw) for t in refused if t.content}
+    for reject in found.rejected:
+        is_conflict = (reject.position, reject.raw) in good_tellings
+        assert reject.reason.startswith("conflict") == is_conflict
 
 
 @given(rows_of(max_size=8))

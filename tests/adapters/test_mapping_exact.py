@@ -84,7 +84,7 @@ def test_twenty_thousand_decimals_are_text_equal_end_to_end(tmp_path: Path) -> N
     with redirect_stdout(out), redirect_stderr(io.StringIO()):
         assert run(["query", sql, "--output", "csv", "--lake", str(tmp_path)]) == 0
         out.flush()
-    lines = out.buffer.getvalue().decode().splitlines()[1:]  # type: ignore[attr-defined]
+    lines = out.buffer.getvalue().decode().splitlines()[1:]
     assert [line.split(",") for line in lines] == [wanted for _, wanted in made]
 
 
@@ -100,5 +100,5 @@ def test_the_widest_values_there_may_be_are_exact(tmp_path: Path) -> None:
         sql = "SELECT price, quantity FROM trades ORDER BY trade_id"
         assert run(["query", sql, "--output", "csv", "--lake", str(tmp_path)]) == 0
         out.flush()
-    text = out.buffer.getvalue().decode()  # type: ignore[attr-defined]
+    text = out.buffer.getvalue().decode()
     assert text.splitlines()[1:] == [f"{widest},{tiny}", f"{tiny},{widest}"]

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from schemahub.adapters.parquet import ARROW_SCHEMA, ArrowRows, ParquetTable
-from schemahub.core.layout import RawName, parse_raw, part_key, raw_key, raw_prefix
+from schemahub.core.layout import RawName, part_key, raw_key, raw_prefix
 from schemahub.core.span import Span
 from tests.pipelines.raw_lake import BTC, ETH, RawLake, wire
 

@@ -122,7 +122,10 @@ def _is_line_of_json(body: bytes) -> bool:
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return False
     # The line is one deeper, and may be read where the stack is fuller than here.
-    return body.count(b"[") + body.count(b"{") <= MAX_DEPTH or depth(body) <= MAX_DEPTH
+    # A brace that follows `},` takes the place of the one that was closed: no page of flat
+    # rows has to be looked at bracket by bracket.
+    opened = body.count(b"[") + body.count(b"{") - body.count(b"},{")
+    return opened <= MAX_DEPTH or depth(body) <= MAX_DEPTH
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ def query(app: App, sql: str) -> list[list[str]]:
     with redirect_stdout(out), redirect_stderr(io.StringIO()):
         assert run(["query", sql, "--output", "csv", "--lake", app.settings.lake]) == 0
         out.flush()
-    text = out.buffer.getvalue().decode()  # type: ignore[attr-defined]
+    text = out.buffer.getvalue().decode()
     return [line.split(",") for line in text.splitlines()[1:]]
 
 
