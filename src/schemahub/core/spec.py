@@ -32,7 +32,7 @@ class _Strict(BaseModel):
 class Limits(_Strict):
     """The exchange's published limit: a token bucket of `burst`, filled at `rate` a second."""
 
-    scope: Literal["host", "market"]
+    scope: Literal["host"]
     rate: Annotated[float, Field(gt=0, le=10_000)]
     burst: Annotated[int, Field(ge=1, le=10_000)]
 
