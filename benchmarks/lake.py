@@ -22,10 +22,11 @@ def raw_lake(setting: Setting, trades: int) -> Path:
     """
     lake = setting.folder / f"raw-{trades}-{_makers()}"
     if not lake.is_dir():
-        making = lake.with_suffix(".making")
-        shutil.rmtree(making, ignore_errors=True)
-        setting.child("raw", trades, making)
-        making.rename(lake)
+        with setting.scratch() as folder:
+            setting.child("raw", trades, folder / "lake")
+            for old in setting.folder.glob(f"raw-{trades}-*"):
+                shutil.rmtree(old)
+            (folder / "lake").rename(lake)
     return lake
 
 

@@ -25,7 +25,7 @@ def main(raw: str, out: str, _how: str) -> None:
     exact = pl.Decimal(38, 12)
     schema: dict[str, pl.DataType] = {"at": pl.String(), "body": pl.List(ROW)}
     lines = pl.scan_ndjson(f"{raw}/*.jsonl.zst", schema=schema)
-    trades = lines.explode("body").unnest("body")
+    trades = lines.explode("body", empty_as_null=False).unnest("body")
     rows = trades.select(
         pl.lit("coinbase").alias("exchange"),
         pl.lit("BTC-USD").alias("symbol"),

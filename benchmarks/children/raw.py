@@ -35,7 +35,9 @@ def main(trades: int, root: str) -> None:
     store.create(raw_key(market, OriginName(everything.start)), b'{"reason": "benchmark"}\n')
     for chunk in cut(everything, spec.chunk):
         frames = []
-        for page in reversed(paging.pages(chunk, rules)):
+        # Cut from the top, as a fresh backfill asks for them; told lowest first, as it stores them.
+        stops = reversed(range(chunk.stop, chunk.start, -rules.page))
+        for page in (Span(max(chunk.start, stop - rules.page), stop) for stop in stops):
             # Head first, as ingest goes: ten answers a second.
             at = STARTED + timedelta(milliseconds=(everything.stop - page.stop) // 10)
             asked = "&".join(

@@ -22,7 +22,17 @@ from schemahub.core.span import Coverage, Span
 from schemahub.core.trade import Trade
 from schemahub.core.wire import Reader, RowRefused
 from schemahub.ports import Mapped, RawObject
-from tests.adapters.wire_rows import GOOD, answers_of, broken, raw_row, rows_of
+from tests.adapters.wire_rows import (
+    GOOD,
+    IDS,
+    PRICES,
+    SIDES,
+    TIMES,
+    answers_of,
+    broken,
+    raw_row,
+    rows_of,
+)
 from tests.pipelines.raw_lake import AT, BTC, coinbase
 
 SPEC = coinbase()
@@ -137,6 +147,21 @@ def test_columns_and_rows_agree_on_one_answer(rows: list[bytes]) -> None:
     agree(source([answer(rows)]))
 
 
+ONE_ODD_VALUE = [
+    *(raw_row(5, price=value) for value in PRICES),
+    *(raw_row(5, size=value) for value in PRICES),
+    *(raw_row(5, time=value) for value in TIMES),
+    *(raw_row(5, side=value) for value in SIDES),
+    *(raw_row(value) for value in IDS),
+]
+
+
+def test_columns_and_rows_agree_on_every_value_that_we_could_think_of() -> None:
+    for odd in ONE_ODD_VALUE:
+        agree(source([answer([odd])]))
+        agree(source([answer([odd, GOOD(4), GOOD(3)])]))
+
+
 @given(answers_of(), st.integers(0, 14), st.integers(1, 14), st.integers(0, 14), st.integers(1, 14))
 def test_and_on_many_in_objects_that_overlap_trimmed_to_name_and_keep(
     answers: list[list[bytes]], start: int, length: int, low: int, width: int
@@ -225,12 +250,14 @@ def test_prices_that_differ_in_trailing_zeros_are_the_same_content() -> None:
 
 
 def test_ingest_ts_is_when_the_answer_was_received_to_the_microsecond() -> None:
-    for micro in (0, 1, 499_999, 500_000, 999_999, 123_457):
-        at = datetime(2037, 12, 31, 23, 59, 59, micro, tzinfo=UTC)
-        odd = raw_row(2, price='"1e-3"')
-        found = mapped(source([answer([GOOD(1)], at), answer([odd], at)]))
-        rows = found.rows.table.to_pylist()  # type: ignore[attr-defined]
-        assert [row["ingest_ts"] for row in rows] == [at, at]
+    start, odd = datetime(2024, 6, 1, tzinfo=UTC), '"1e-3"'
+    moments = [start + timedelta(microseconds=n * 1_654_321_987_123) for n in range(500)]
+    answers = [
+        answer([raw_row(n, price=odd if n % 50 == 1 else '"2"')], at)
+        for n, at in enumerate(moments)
+    ]
+    rows = mapped(source(answers)).rows.table.to_pylist()  # type: ignore[attr-defined]
+    assert [row["ingest_ts"] for row in rows] == moments
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -289,6 +291,24 @@ def test_one_flipped_byte_anywhere_is_found() -> None:
         with pytest.raises(ObjectCorrupt) as caught:
             list(TABLE.decode(bad, "the key"))
         assert caught.value.key == "the key", at
+
+
+def test_a_part_whose_rows_are_not_those_of_its_digest_is_found_though_its_seal_is_right() -> None:
+    made = part([some(0, 5)], Span(0, 5))
+    other = part([some(0, 4)], Span(0, 5)).facts.digest
+    for old, new in (
+        (made.facts.digest, other),
+        ("schemahub.rows\x18\x015", "schemahub.rows\x18\x014"),
+    ):
+        start = made.data.rindex(b"schemahub.seal")
+        seal = re.search(rb"[0-9a-f]{64}", made.data[start:])
+        assert seal is not None
+        opened = made.data.replace(seal[0], b"0" * 64)
+        changed = opened.replace(old.encode(), new.encode())
+        assert changed != opened
+        sealed = changed.replace(b"0" * 64, hashlib.sha256(changed).hexdigest().encode())
+        with pytest.raises(ObjectCorrupt, match="digest"):
+            list(TABLE.decode(sealed, "key"))
 
 
 @pytest.mark.parametrize("length", [0, 1, 3, 4, 7, 8, 11, 12, 100, -1, -4, -8, -9])

@@ -55,7 +55,7 @@ WRONG = [
     ("rate: 10.0", "rate: 0", "limits.rate: must be greater than 0, not 0"),
     ("rate: 10.0", "rate: .nan", "limits.rate: must be"),
     ("rate: 10.0", "rate: .inf", "limits.rate: must be"),
-    ("scope: host", "scope: hosts", "limits.scope: must be 'host' or 'market', not 'hosts'"),
+    ("scope: host", "scope: hosts", "limits.scope: must be 'host', not 'hosts'"),
     ("as: iso_time", "as: iso", "trades.fields.trade_ts.as: must be 'iso_time', not 'iso'"),
     ("{from: size, as: decimal_text}", "size", "quantity: must be fields with their values"),
     ("online: [online]", "online: online", "symbols.online: must be a list, like [one, two]"),

@@ -20,6 +20,8 @@ NOW = datetime(2026, 5, 17, 12, 0, 0, tzinfo=UTC)
 NOW_US = int(NOW.timestamp()) * 1_000_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+ENOUGH = 5_000
+
 DATA: dict[str, Any] = {
     "exchange": "acme",
     "title": "Acme Exchange",
@@ -122,6 +124,7 @@ class Exchange:
 
     def rows(self, ask: Ask) -> list[dict[str, object]]:
         self.asked.append(ask)
+        assert len(self.asked) < ENOUGH, "it would ask for ever"
         below = sorted(one for one in self.trades if ask.below is None or one < ask.below)
         newest = below[-min(ask.limit, self.cap) :]
         return [self._row(one) for one in reversed(newest)]

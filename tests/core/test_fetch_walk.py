@@ -198,6 +198,16 @@ def test_what_was_answered_before_a_failure_is_durable() -> None:
     assert lab.ledger.held == Coverage((WANT,))
 
 
+def test_a_chunk_without_all_its_answers_sights_nothing() -> None:
+    lab = Lab(Exchange(old(market({60, 65}))))
+    with pytest.raises(Unreachable):
+        lab.run(WANT, lambda number, rows: down(number, rows) if number == 2 else rows)
+    assert 64 in lab.ledger.held
+    assert lab.ledger.seen == ()
+    lab.run(WANT)
+    assert [name.span for name in lab.ledger.seen] == [Span(60, 61), Span(65, 66)]
+
+
 @quick
 @given(holes, caps, st.sets(st.integers(1, HIGHEST - 1), max_size=6))
 def test_a_bad_row_is_held_once_two_runs_saw_it_bad(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from schemahub.core.page import Page
 from schemahub.core.paging import Ask
 from schemahub.pipelines.source import BEGINNING, find_first, microseconds
-from tests.core.dialect import EPOCH, NOW, NOW_US, Exchange, page_of, row
+from tests.core.dialect import ENOUGH, EPOCH, NOW, NOW_US, Exchange, page_of, row
 
 SECOND = 1_000_000
 START = NOW_US - 4_000_000 * SECOND
@@ -111,6 +111,7 @@ class Endless:
 
     def page(self, below: int) -> Page:
         self.asked += 1
+        assert self.asked < ENOUGH, "it would ask for ever"
         ids = range(max(1, below - self.size), min(below, self.highest + 1))
         return page_of(*(row(one, self.at(one)) for one in ids))
 

@@ -313,4 +313,4 @@ def test_a_piece_dates_each_hole_by_the_trade_above_it() -> None:
 def test_a_piece_reaches_below_a_span_if_it_is_silent_there(ids: set[int], start: int) -> None:
     one = told(1, ids)
     lower = {n for span, _ in one.silence for n in range(span.start, span.stop) if n < start}
-    assert reaches_below(one, Span(start, HIGHEST)) == bool(lower)
+    assert reaches_below(one, start) == bool(lower)

@@ -24,19 +24,23 @@ def newest(trades: set[int], ask: Ask, cap: int = 10_000) -> list[int]:
     return below[-min(ask.limit, cap) :]
 
 
-@given(spans(), SIZES)
-def test_the_pages_of_a_span_tile_it_in_as_few_answers_as_can_hold_it(
-    span: Span, size: int
+@given(st.sets(st.integers(0, 60)).map(Coverage.of_ids), SIZES)
+def test_windows_hold_the_work_once_each_within_one_answer_highest_first(
+    work: Coverage, size: int
 ) -> None:
-    pages = paging.pages(span, spec(size).trades.paging)
-    assert Coverage.of(pages) == Coverage((span,))
-    assert all(later.stop == earlier.start for earlier, later in pairwise(pages))
-    assert len(pages) == -(-len(span) // size)
+    windows = list(paging.windows(work, spec(size).trades.paging))
+    assert Coverage.of(one for window in windows for one in window) == work
+    assert sum(len(window) for window in windows) == len(work)
+    assert all(window.stop - window.start <= size for window in windows)
+    assert all(later.stop <= earlier.start for earlier, later in pairwise(windows))
 
 
 @given(spans(), SIZES)
-def test_a_page_is_asked_for_from_its_top_and_no_larger_than_it_is(span: Span, size: int) -> None:
-    for page in paging.pages(span, spec(size).trades.paging):
+def test_the_windows_of_a_span_are_as_few_answers_as_can_hold_it(span: Span, size: int) -> None:
+    windows = list(paging.windows(Coverage((span,)), spec(size).trades.paging))
+    assert len(windows) == -(-len(span) // size)
+    for window in windows:
+        (page,) = window.spans
         ask = paging.newest_below(page, spec(size).trades.paging)
         assert newest(set(range(100)), ask) == list(range(page.start, page.stop))
 

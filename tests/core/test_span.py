@@ -115,6 +115,23 @@ def test_a_coverage_tells_its_size_bounds_and_members(coverage: Coverage) -> Non
     assert list(coverage) == list(coverage.spans)
 
 
+def test_every_coverage_of_seven_positions_with_every_span_and_every_other() -> None:
+    """Nothing is left to chance at the edges."""
+    universe = range(7)
+    sets = [{n for n in universe if bits >> n & 1} for bits in range(1 << 7)]
+    made = [(held, Coverage.of_ids(held)) for held in sets]
+    every = [Span(start, stop) for stop in range(1, 9) for start in range(stop)]
+    for held, coverage in made:
+        for span in every:
+            assert coverage.covers(span) == (ints(span) <= held)
+            assert points(coverage.missing(span)) == ints(span) - held
+            assert points(coverage.add(span)) == ints(span) | held
+        for other, theirs in made:
+            assert coverage - theirs == Coverage.of_ids(held - other)
+            assert coverage & theirs == Coverage.of_ids(held & other)
+            assert coverage | theirs == Coverage.of_ids(held | other)
+
+
 def test_an_empty_coverage_has_no_bounds() -> None:
     with pytest.raises(ValueError, match="no bounds"):
         _ = Coverage().start

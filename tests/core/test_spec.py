@@ -77,7 +77,7 @@ def test_a_good_spec_is_what_it_says() -> None:
         (("limits", "rate"), 0.0, "greater than 0"),
         (("limits", "rate"), float("nan"), "not nan"),
         (("limits", "burst"), 0, "greater than or equal to 1"),
-        (("limits", "scope"), "planet", "must be 'host' or 'market'"),
+        (("limits", "scope"), "planet", "must be 'host'"),
         (("statuses",), {"refused": [99]}, "greater than or equal to 100"),
         (("statuses",), {"throttled": ["429"]}, "valid integer"),
         (("statuses",), {"throttled": 429}, "must be a list"),

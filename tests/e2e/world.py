@@ -135,8 +135,8 @@ class World:
         """Every trade is in an object whose name says so, each text as the exchange wrote it."""
         held = raw_rows(self.lake, market)
         for one in truth:
-            wire = {(OTHER[one.side], one.size, one.price, one.time)}
-            assert held.get(one.trade_id) == wire, f"{one}: raw holds {held.get(one.trade_id)}"
+            wire = (OTHER[one.side], one.size, one.price, one.time)
+            assert wire in held.get(one.trade_id, ()), f"{one}: raw has {held.get(one.trade_id)}"
 
     def table(self, market: str = BTC) -> pa.Table:
         """The live files' rows in the order of their files, read as any other tool would."""
@@ -211,7 +211,7 @@ def ended(process: subprocess.Popen[str]) -> Said:
 
 def checked(said: Said) -> Said:
     """Whatever happened, it was told as a user wants to be told."""
-    assert "Traceback" not in said.out + said.err, said.err
+    assert "Traceback (most" not in said.out + said.err, said.err
     assert "a fault in schemahub" not in said.err, said.err
     lines = said.err.splitlines()
     for index, line in enumerate(lines):

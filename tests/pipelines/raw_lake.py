@@ -26,7 +26,7 @@ from schemahub.adapters.store_memory import MemoryStore
 from schemahub.adapters.tasks import Processes
 from schemahub.adapters.zstd import Zstd
 from schemahub.core import page, parts
-from schemahub.core.layout import Market, OriginName, RawName, part_key, raw_key
+from schemahub.core.layout import Market, RawName, part_key, raw_key
 from schemahub.core.page import Answer
 from schemahub.core.proof import Certificate
 from schemahub.core.span import Span
@@ -149,7 +149,7 @@ class RawLake:
         return key
 
     def origin(self, start: int) -> None:
-        self.store.create(raw_key(self.market, OriginName(start)), b'{"since":null}\n')
+        self.lake.create_origin(self.market, start, {"since": None})
 
     # ------------------------------------------------------------ the pipelines
 

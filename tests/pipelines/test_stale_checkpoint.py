@@ -114,6 +114,15 @@ def test_quick_and_whole_ledger_agree_and_a_stale_checkpoint_never_claims_more(
     same(lake)
 
 
+def test_a_checkpoint_spares_the_listing_of_what_it_vouches_for() -> None:
+    lake = small()
+    for start in range(0, 47, 10):
+        create(lake, RawName(Span(start, min(start + 10, 47))))
+    lake.lake.save_checkpoint(BTC, lake.spec)
+    assert [name.span for name in quick(lake).objects] == [Span(40, 47)]
+    assert quick(lake).held == Coverage((Span(0, 47),))
+
+
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("at", range(1, 5))
 def test_a_kill_while_an_object_is_marked_corrupt_leaves_no_checkpoint_that_vouches_for_it(

@@ -89,27 +89,29 @@ def harvest(  # noqa: PLR0913, PLR0917  (all that decides, and nothing else)
     twice_bad = bad & _union(w.bad for w in witnesses if w.run_id != run_id)
     objects += _data(twice_bad, [p for p in pieces if p.bad], ledger, bad=True)
 
-    absent, quiet, proof = Coverage(), Coverage(), list[Witness]()
-    for one in pieces:
-        settled = rest & _settled(one, settle) & (rest - bad)
-        quiet |= settled
-        for witness in witnesses:
-            if witness.run_id == run_id or one.served_at - witness.served_at < settle:
-                continue
-            agreed = settled & witness.silence
-            if agreed:
-                absent |= agreed
-                proof.append(witness)
+    good = rest - bad
+    settled = [(one, good & _settled(one, settle)) for one in pieces]
+    quiet = _union(silence for _, silence in settled)
+    others = [w for w in witnesses if w.run_id != run_id]
+    absent = _union(
+        silence & witness.silence
+        for one, silence in settled
+        for witness in others
+        if silence and one.served_at - witness.served_at >= settle
+    )
     for span in absent:
-        packed = [w.packed for w in _unique(proof) if w.silence & Coverage((span,))]
-        packed += [p.packed for p in pieces if _silent(p) & Coverage((span,))]
+        packed = [w.packed for w in others if w.silence.overlaps(span)]
+        packed += [one.packed for one, silence in settled if silence.overlaps(span)]
         objects.append((AbsentName(span), b"".join(packed)))
 
     fresh = quiet - absent - ledger.absent - _union(w.silence for w in witnesses)
     fresh |= bad - twice_bad - _union(w.bad for w in witnesses)
     for span in fresh:
-        window = Coverage((span,))
-        packed = [p.packed for p in pieces if (_silent(p) | p.bad) & window]
+        packed = [
+            one.packed
+            for one, silence in settled
+            if silence.overlaps(span) or one.bad.overlaps(span)
+        ]
         objects.append((SeenName(span, run_id), b"".join(packed)))
     return Harvest(tuple(objects), held | twice_bad, absent, rest - twice_bad - absent)
 
@@ -119,8 +121,7 @@ def _data(
 ) -> list[tuple[RawEntry, bytes]]:
     objects: list[tuple[RawEntry, bytes]] = []
     for span in spans:
-        window = Coverage((span,))
-        told = [(one.bad if bad else one.ids) & window for one in pieces]
+        told = [_within(one.bad if bad else one.ids, span) for one in pieces]
         # Lowest first, so that a reader finds rows in axis order; none that adds nothing.
         order = sorted((part.start, -len(part), index) for index, part in enumerate(told) if part)
         needed: list[bytes] = []
@@ -133,6 +134,10 @@ def _data(
     return objects
 
 
+def _within(ids: Coverage, span: Span) -> Coverage:
+    return ids.within(span) if ids.overlaps(span) else NOTHING
+
+
 def _settled(one: Piece, settle: timedelta) -> Coverage:
     """The silence of an answer about ids that are older than the settle time."""
     edge = int((one.served_at - settle).timestamp() * 1_000_000)
@@ -143,22 +148,10 @@ def _settled(one: Piece, settle: timedelta) -> Coverage:
     return Coverage.of(spans)
 
 
-def _silent(one: Piece) -> Coverage:
-    return Coverage.of(span for span, _ in one.silence)
-
-
-def reaches_below(one: Piece, span: Span) -> bool:
-    """Whether it passes over positions below `span`: it speaks for other chunks as well."""
-    return any(hole.start < span.start for hole, _ in one.silence)
+def reaches_below(one: Piece, position: int) -> bool:
+    """Whether it passes over positions below `position`: it speaks for other chunks as well."""
+    return any(hole.start < position for hole, _ in one.silence)
 
 
 def _union(coverages: Iterable[Coverage]) -> Coverage:
     return Coverage.of(span for coverage in coverages for span in coverage)
-
-
-def _unique(witnesses: Sequence[Witness]) -> list[Witness]:
-    found: list[Witness] = []
-    for witness in witnesses:
-        if witness not in found:
-            found.append(witness)
-    return found

@@ -6,6 +6,7 @@ ids in it (`page.py`).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from schemahub.core.span import NOTHING, Coverage, Span
@@ -45,10 +46,28 @@ def once_more(span: Span, paging: Paging) -> Ask:
     return Ask(span.stop + 1, min(paging.page, len(span) + 2))
 
 
-def pages(span: Span, paging: Paging) -> list[Span]:
-    """`span` in as few answers as can hold it, highest first."""
-    stops = range(span.stop, span.start, -paging.page)
-    return [Span(max(span.start, stop - paging.page), stop) for stop in stops]
+def windows(work: Coverage, paging: Paging) -> Iterator[Coverage]:
+    """`work` in as few answers as can hold it, highest first.
+
+    Holes that lie within one page are one question.
+    """
+    waiting: list[Span] = []
+    stop = None
+    for whole in reversed(work.spans):
+        span: Span | None = whole
+        while span is not None:
+            if stop is None:
+                stop = span.stop
+            bottom = max(0, stop - paging.page)
+            if span.stop > bottom:
+                waiting.append(Span(max(span.start, bottom), span.stop))
+                if span.start >= bottom:
+                    break
+                span = Span(span.start, bottom)
+            yield Coverage.of(waiting)
+            waiting, stop = [], None
+    if waiting:
+        yield Coverage.of(waiting)
 
 
 def silent(ids: Coverage) -> Coverage:

@@ -166,6 +166,11 @@ class Coverage:
         found = self._at(span.start)
         return found is not None and span.stop <= found.stop
 
+    def overlaps(self, span: Span) -> bool:
+        """Whether any position of `span` is held; in logarithmic time."""
+        index = bisect_right(self.spans, span.start, key=lambda one: one.stop)
+        return index < len(self.spans) and self.spans[index].start < span.stop
+
     def watermark(self, origin: int) -> int:
         """The end of the contiguous run that holds `origin`; `origin` itself if not held."""
         found = self._at(origin)

@@ -151,8 +151,9 @@ class Reader:
             rows = cast("Sequence[Any]", self._typed.decode(body))
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             return None
-        # A list of flat rows opens a bracket a row, and one; anything more is looked at.
-        return rows if body.count(b"{") + body.count(b"[") <= len(rows) + 1 else None
+        # A list of flat rows has one bracket and a brace a row; anything more is looked at.
+        flat = body.find(b"[", body.find(b"[") + 1) < 0 and body.count(b"{") <= len(rows)
+        return rows if flat else None
 
     def split(self, body: bytes) -> list[bytes]:
         """The rows of `body`, each as its own bytes, verbatim.

@@ -53,8 +53,10 @@ class _Chunk:
 
 @dataclass(frozen=True)
 class _Page:
+    """Positions, all within one page, that one question asks for."""
+
     chunk: _Chunk
-    span: Span
+    work: Coverage
 
 
 @dataclass
@@ -75,7 +77,7 @@ class _Run:
             return
         page.chunk.pieces += result
         # A hole that is wider than a page shows only in the answer that spans it.
-        self.wide += [one for one in result if reaches_below(one, page.span)]
+        self.wide += [one for one in result if reaches_below(one, page.work.start)]
 
     def filled(self) -> list[_Chunk]:
         """Chunks all of whose pages were answered."""
@@ -97,7 +99,7 @@ def land_chunks(work: ChunkWork, lake: Lake, tasks: Tasks, width: int) -> Iterat
     hands = _Hands(work, lake)
 
     def fetch(page: _Page) -> list[Piece]:
-        return _fetch(work, lake, page.span)
+        return _fetch(work, lake, page.work)
 
     try:
         for page, result in tasks.each(fetch, _pages(work, hands, run), width):
@@ -119,13 +121,12 @@ def _pages(work: ChunkWork, hands: _Hands, run: _Run) -> Iterator[_Page]:
         chunk = _Chunk(chunk_work, hands.of(chunk_work))
         run.chunks.append(chunk)
         rest = chunk_work - Coverage.of(span for one in chunk.pieces for span in one.ids)
-        for span in reversed(rest.spans):
-            for page in paging.pages(span, paging_):
-                if run.error is not None:
-                    chunk.failed = True
-                    return
-                chunk.open += 1
-                yield _Page(chunk, page)
+        for window in paging.windows(rest, paging_):
+            if run.error is not None:
+                chunk.failed = True
+                return
+            chunk.open += 1
+            yield _Page(chunk, window)
         chunk.drawn = True
 
 
@@ -164,22 +165,26 @@ def _piece(lake: Lake, fetched: Fetched) -> Piece:
     return piece(packed, fetched.page, fetched.answer.served_at)
 
 
-def _fetch(work: ChunkWork, lake: Lake, span: Span) -> list[Piece]:
+def _fetch(work: ChunkWork, lake: Lake, wanted: Coverage) -> list[Piece]:
     """The answers to one page: walked down, then what they passed over asked once more.
 
     A short page, a cap that was lowered, a lagging replica: either walk heals them. What
     both walks pass over is a hole that `harvest` may call a sighting.
     """
+    rules = work.source.spec.trades.paging
+    span = Span(wanted.start, wanted.stop)
+    # A question with room to spare asks for the neighbours too: even if every row that is
+    # wanted cannot be read, the answer can.
+    roomy = len(span) + 2 <= rules.page
+    first = paging.once_more(span, rules) if roomy else paging.newest_below(span, rules)
     pieces: list[Piece] = []
-    rest = Coverage((span,))
-    first = paging.newest_below(span, work.source.spec.trades.paging)
+    rest = wanted
     for fetched in _walk(work, span, first):
         rest = _take(work, lake, fetched, rest, pieces)
     if rest:
         # Up to the next id that there may be: a row above the hole dates it.
         again = Span(rest.start, work.ledger.absent.watermark(rest.stop))
-        ask = paging.once_more(again, work.source.spec.trades.paging)
-        for fetched in _walk(work, again, ask):
+        for fetched in _walk(work, again, paging.once_more(again, rules)):
             rest = _take(work, lake, fetched, rest, pieces)
     return pieces
 
@@ -229,29 +234,40 @@ def _store(work: ChunkWork, lake: Lake, chunk: _Chunk) -> Landed:
 
 
 def _witnesses(work: ChunkWork, lake: Lake, chunk: Coverage) -> list[Witness]:
-    """What earlier runs saw of the holes of this chunk."""
-    found: list[Witness] = []
+    """What earlier runs saw of the holes of this chunk, an answer told once a run."""
+    windows: dict[tuple[str, bytes], list[Span]] = {}
     for name in work.ledger.seen:
-        window = Coverage((name.span,))
-        if not window & chunk or name.run_id == work.run_id:
+        if not chunk.overlaps(name.span) or name.run_id == work.run_id:
             continue
         key = raw_key(work.market, name)
-        packed = lake.store.read(key)
         try:
-            lines = lake.codec.unpack(packed, key).splitlines(keepends=True)
-            for line in lines:
-                answer = pages.decode(line)
-                page = pages.read(answer, pages.asked(answer, work.source.spec), work.source.reader)
-                found.append(
-                    Witness(
-                        name.run_id,
-                        lake.codec.pack(line),
-                        page.bad_ids & window,
-                        page.silence & window,
-                        answer.served_at,
-                    )
-                )
-        except (ObjectCorrupt, BadAnswer, ValueError):
-            # A damaged sighting is no evidence: the hole is sighted anew.
-            lake.metrics.emit("sighting.corrupt", market=str(work.market), key=key)
+            lines = lake.codec.unpack(lake.store.read(key), key).splitlines(keepends=True)
+        except ObjectCorrupt as error:
+            _damaged(work, lake, key, error)
+            continue
+        for line in lines:
+            windows.setdefault((name.run_id, line), []).append(name.span)
+    found = []
+    for (run_id, line), spans in windows.items():
+        try:
+            found.append(_witness(work, lake, run_id, line, Coverage.of(spans)))
+        except (BadAnswer, ValueError) as error:
+            _damaged(work, lake, f"a sighting of {run_id}", error)
     return found
+
+
+def _witness(work: ChunkWork, lake: Lake, run_id: str, line: bytes, window: Coverage) -> Witness:
+    answer = pages.decode(line)
+    page = pages.read(answer, pages.asked(answer, work.source.spec), work.source.reader)
+    return Witness(
+        run_id,
+        lake.codec.pack(line),
+        page.bad_ids & window,
+        page.silence & window,
+        answer.served_at,
+    )
+
+
+def _damaged(work: ChunkWork, lake: Lake, key: str, error: Exception) -> None:
+    """A damaged sighting is no evidence: the hole is sighted anew."""
+    lake.metrics.emit("sighting.corrupt", market=str(work.market), key=key, why=str(error))

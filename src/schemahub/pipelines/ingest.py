@@ -6,14 +6,13 @@ Whatever stops a market, what its answers proved until then is stored.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from schemahub.core import page as pages
 from schemahub.core.errors import BadAnswer, Interrupted, SchemaHubError
-from schemahub.core.layout import Market, OriginName, answer_key, raw_key
+from schemahub.core.layout import Market, answer_key
 from schemahub.core.page import Answer
 from schemahub.core.span import NOTHING, Coverage
 from schemahub.pipelines.fetch import ChunkWork, Landed, land_chunks
@@ -109,8 +108,7 @@ class Ingest:
             "run_id": self.run_id,
             "at": self.clock.now().isoformat(),
         }
-        key = raw_key(plan.market, OriginName(plan.start.origin))
-        self.lake.store.create(key, json.dumps(content).encode() + b"\n")
+        self.lake.create_origin(plan.market, plan.start.origin, content)
 
     def _count(self, outcome: Outcome, landed: Landed) -> None:
         outcome.trades += len(landed.held)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 
 from schemahub.core import ledger as ledgers
 from schemahub.core.errors import ConfigError, ObjectCorrupt, ObjectMissing, UsageError
 from schemahub.core.layout import (
     Market,
+    OriginName,
     RawEntry,
     RawName,
     checkpoint_key,
@@ -84,6 +85,13 @@ class Lake:
         except ObjectMissing:
             pass
         self.store.put(key, data)
+
+    def create_origin(self, market: Market, start: int, content: Mapping[str, object]) -> None:
+        """Durably: how far back this market is wanted."""
+        key = raw_key(market, OriginName(start))
+        if self.store.create(key, json.dumps(content).encode() + b"\n"):
+            # A checkpoint tells the origins inside what it covers, and does not know this one.
+            self.forget_checkpoint(market)
 
     def forget_checkpoint(self, market: Market) -> None:
         self.store.delete(checkpoint_key(market))

@@ -135,12 +135,14 @@ class _Bulk:
         rows = self.reader.typed(answer.body)
         if rows is None:
             return False
-        if _descending([row.trade_id for row in rows]):
+        ids = [row.trade_id for row in rows]
+        if _descending(ids):
             rows = rows[::-1]  # newest first on the wire; the axis ascends
+            ids.reverse()
         self.answers.append(answer)
         self.sizes.append(len(rows))
         columns = self.columns
-        columns[POSITION] += [row.trade_id for row in rows]
+        columns[POSITION] += ids
         columns["side"] += [row.side for row in rows]
         columns["price"] += [row.price for row in rows]
         columns["quantity"] += [row.quantity for row in rows]

@@ -1,0 +1,84 @@
+"""Ctrl-C and SIGTERM: gone within seconds, what was proven is saved, the same command resumes."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+
+import pytest
+
+from schemahub.sandbox import Fault
+from tests.e2e.conftest import Make
+from tests.e2e.world import BTC, World, ended, raw_rows
+
+GONE_WITHIN = 5.0
+
+
+def wait_for(w: World, requests: int, process: subprocess.Popen[str]) -> None:
+    """Until the exchange was asked so often."""
+    while w.box.stats().requests < requests:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "TERM"]
+)
+def test_a_signal_ends_it_soon_and_the_same_command_fetches_only_the_rest(
+    make: Make, number: signal.Signals, code: int
+) -> None:
+    w = make(12_000, latency=0.05)
+    # From the ninth answer on the sockets hang for longer than anybody waits.
+    w.box.set_faults([Fault("slow", start=9, seconds=60)])
+    process = w.start("ingest", BTC, "--full")
+    wait_for(w, 10, process)
+    process.send_signal(number)
+    process.wait(GONE_WITHIN)
+    said = ended(process)
+    assert said.code == code
+    assert "run the same command again" in said.err
+    saved = set(raw_rows(w.lake, BTC))
+    assert len(saved) >= 5_000
+    record = w.last_run()
+    assert (record["command"], record["exit_code"]) == ("ingest", code)
+
+    w.box.set_faults()
+    asked = w.box.stats().requests
+    before = w.raw()
+    w.ok("ingest", BTC, "--full")
+    rest = 12_000 - len(saved)
+    assert w.box.stats().requests - asked <= rest // 1_000 + 3
+    assert set(before) <= set(w.raw())
+    w.ok("transform")
+    w.assert_whole()
+
+
+def test_a_second_signal_ends_it_at_once(make: Make) -> None:
+    w = make(5_000)
+    w.box.set_faults([Fault("slow", start=2, seconds=60)])
+    process = w.start("ingest", BTC, "--full")
+    wait_for(w, 2, process)
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGTERM)
+    process.wait(2)
+    assert ended(process).code in {143, -signal.SIGTERM}
+    w.box.set_faults()
+    w.fetch()
+    w.assert_whole()
+
+
+def test_a_signal_while_it_waits_its_turn_ends_it_too(make: Make) -> None:
+    """Not under way but asleep: told to wait by the exchange, or by its own rate."""
+    w = make(9_000)
+    w.box.set_faults([Fault("http_503", start=2, retry_after=100)])
+    process = w.start("run", BTC)
+    wait_for(w, 2, process)
+    process.send_signal(signal.SIGINT)
+    process.wait(GONE_WITHIN)
+    assert ended(process).code == 130
+    assert w.last_run()["exit_code"] == 130
+    w.box.set_faults()
+    w.ok("run", BTC)
+    w.assert_whole()
