@@ -16,10 +16,10 @@ from tests.e2e.world import BTC, RECORDS, changed, ended, here, start
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, "runs show", "config show"])
-@pytest.mark.parametrize("flag", ["--help", "-h"])
-def test_every_command_explains_itself(command: str, flag: str) -> None:
-    said = here([*command.split(), flag])
+def test_every_command_explains_itself(command: str) -> None:
+    said = here([*command.split(), "--help"])
     assert said.code == 0
+    assert said.out == here([*command.split(), "-h"]).out
     assert said.out.startswith(f"Usage: schemahub {command}")
     assert "--lake" in said.out or command == "config"
     assert said.err == ""
@@ -50,7 +50,7 @@ def test_a_closed_pipe_is_no_error(make: Make) -> None:
     os.close(reader)
     _, err = process.communicate(timeout=60)
     assert err == ""
-    assert process.returncode in {0, 141, -13}
+    assert process.returncode in {0, 141}
 
 
 # ---------------------------------------------------------------- exit codes of run
