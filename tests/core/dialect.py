@@ -20,7 +20,7 @@ NOW = datetime(2026, 5, 17, 12, 0, 0, tzinfo=UTC)
 NOW_US = int(NOW.timestamp()) * 1_000_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-ENOUGH = 5_000
+ENOUGH = 1_000
 
 DATA: dict[str, Any] = {
     "exchange": "acme",

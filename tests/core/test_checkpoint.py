@@ -84,9 +84,9 @@ def test_absence_does_not_count_for_a_checkpoint() -> None:
 @given(folders())
 def test_a_checkpoint_reads_back_as_what_was_written(names: list[RawEntry]) -> None:
     ledger = Ledger.of(names)
-    data = write_checkpoint(MARKET, ledger, CHUNK)
+    data = write_checkpoint(MARKET, ledger, CHUNK, ("one", "two"))
     assert read_checkpoint(data, MARKET, CHUNK) == Checkpoint(
-        cacheable(ledger, CHUNK), ledger.origins
+        cacheable(ledger, CHUNK), ledger.origins, ("one", "two")
     )
 
 
@@ -145,6 +145,19 @@ def test_marking_an_object_corrupt_takes_it_out_of_every_ledger() -> None:
     lake.mark_bad(MARKET, raw_key(MARKET, RawName(Span(10, 20))))
     for ledger in (lake.ledger(MARKET), lake.quick_ledger(MARKET, SMALL_CHUNKS)):
         assert ledger.work(ledger.wanted(40)) == Coverage((Span(10, 20),))
+
+
+def test_a_checkpoint_put_after_an_object_was_found_corrupt_is_not_believed() -> None:
+    """A run that listed before it was marked may put what it saw then."""
+    lake = lake_of([OriginName(0), *cut_names(Coverage((Span(0, 40),)))])
+    lake.save_checkpoint(MARKET, SMALL_CHUNKS)
+    late = lake.store.read(checkpoint_key(MARKET))
+    lake.mark_bad(MARKET, raw_key(MARKET, RawName(Span(10, 20))))
+    lake.store.put(checkpoint_key(MARKET), late)
+    ledger = lake.quick_ledger(MARKET, SMALL_CHUNKS)
+    assert ledger.work(ledger.wanted(40)) == Coverage((Span(10, 20),))
+    lake.save_checkpoint(MARKET, SMALL_CHUNKS)
+    assert told(lake.quick_ledger(MARKET, SMALL_CHUNKS)) == told(lake.ledger(MARKET))
 
 
 # ---------------------------------------------------------------- damage
@@ -218,6 +231,10 @@ def test_the_seal_is_a_digest_of_the_content() -> None:
         changed(origins=[True]),
         changed(origins=[-3]),
         changed(origins=[[3]]),
+        changed(corrupt=...),
+        changed(corrupt=None),
+        changed(corrupt="x"),
+        changed(corrupt=[3]),
     ],
 )
 def test_a_damaged_checkpoint_is_known_as_such(data: bytes) -> None:

@@ -205,7 +205,7 @@ def test_a_chunk_without_all_its_answers_sights_nothing() -> None:
     assert 64 in lab.ledger.held
     assert lab.ledger.seen == ()
     lab.run(WANT)
-    assert [name.span for name in lab.ledger.seen] == [Span(60, 61), Span(65, 66)]
+    assert [sighting.span for sighting in lab.ledger.seen] == [Span(60, 61), Span(65, 66)]
 
 
 @quick

@@ -55,18 +55,19 @@ class Progress:
     def _hear(self, event: str, fields: Mapping[str, object]) -> None:
         with self._lock:
             if event == "market.planned":
-                self._plan(str(fields["market"]), int(str(fields["trades"])))
+                self._plan(str(fields["market"]), int(str(fields["trades"])), fields["watermark"])
             elif event == "page.fetched":
                 self._advance(str(fields["market"]), int(str(fields["trades"])))
             elif event in {"request.throttled", "breaker.opened"} and self._plain:
                 self._shell.detail(f"{event}: {fields.get('cause') or fields.get('title') or ''}")
 
-    def _plan(self, market: str, trades: int) -> None:
+    def _plan(self, market: str, trades: int, watermark: object) -> None:
         self._planned += trades
         if self._bars is not None:
-            self._markets[market] = self._bars.add_task(market, total=trades, speed="")
+            words = f"{market} from watermark {watermark}"
+            self._markets[market] = self._bars.add_task(words, total=trades, speed="")
         elif trades:
-            self._say(f"{market}: {count(trades)} trades to fetch")
+            self._say(f"{market}: {count(trades)} trades to fetch, watermark {watermark}")
 
     def _advance(self, market: str, trades: int) -> None:
         self._trades += trades
@@ -92,7 +93,7 @@ class Progress:
         return f"{words}, {span(left)} left{self._breaker()}"
 
     def _limit(self) -> str:
-        rates = [f"{gate.bucket.full_rate:g}" for gate in self._shell.app.gates().values()]
+        rates = [f"{gate.bucket.full_rate:.3g}" for gate in self._shell.app.gates().values()]
         return f" of {'+'.join(rates)}" if rates else ""
 
     def _breaker(self) -> str:

@@ -152,9 +152,10 @@ class _Hands:
     """Answers that planning got, as pieces of the chunks they belong to."""
 
     def __init__(self, work: ChunkWork, lake: Lake) -> None:
-        self.pieces = [
-            _piece(lake, fetched) for fetched in work.hand if fetched.page.ids & work.work
-        ]
+        useful = [fetched for fetched in work.hand if fetched.page.ids & work.work]
+        self.pieces = [_piece(lake, fetched) for fetched in useful]
+        proved = Coverage.of(span for one in useful for span in one.page.ids) & work.work
+        lake.metrics.emit("page.fetched", market=str(work.market), trades=len(proved))
 
     def of(self, chunk: Coverage) -> list[Piece]:
         return [one for one in self.pieces if (one.ids | one.bad) & chunk]

@@ -73,7 +73,12 @@ class Ingest:
         outcome = Outcome(market)
         try:
             plan = Planner(self.lake, self.tasks).plan(source, market, wish)
-            self.metrics.emit("market.planned", market=str(market), trades=len(plan.work))
+            self.metrics.emit(
+                "market.planned",
+                market=str(market),
+                trades=len(plan.work),
+                watermark=plan.ledger.watermark,
+            )
             outcome.notes += plan.notes
             self._land(source, plan, outcome)
         except Interrupted:
