@@ -19,7 +19,7 @@ from schemahub.adapters.clock import Stop, SystemClock
 from schemahub.adapters.dice import jitter, token
 from schemahub.adapters.metrics import Recorder
 from schemahub.adapters.store_local import LocalStore
-from schemahub.adapters.tasks import Processes, Threads
+from schemahub.adapters.tasks import GRACE, Processes, Threads
 from schemahub.adapters.zstd import Zstd
 from schemahub.core.errors import ConfigError, UsageError
 from schemahub.core.gate import Gate
@@ -194,6 +194,7 @@ class App:
     def ingest(self) -> Ingest:
         return Ingest(
             self.lake,
+            Threads(self.stop, grace=GRACE + 1.5),
             self.threads,
             self.clock,
             self.metrics,

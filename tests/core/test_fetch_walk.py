@@ -203,7 +203,7 @@ def test_a_chunk_without_all_its_answers_sights_nothing() -> None:
     with pytest.raises(Unreachable):
         lab.run(WANT, lambda number, rows: down(number, rows) if number == 2 else rows)
     assert 64 in lab.ledger.held
-    assert lab.ledger.seen == ()
+    assert [sighting.span for sighting in lab.ledger.seen] == []
     lab.run(WANT)
     assert [sighting.span for sighting in lab.ledger.seen] == [Span(60, 61), Span(65, 66)]
 

@@ -23,9 +23,7 @@ def respec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Respec:
         assert old in text
         path = tmp_path / "coinbase.yaml"
         path.write_text(text.replace(old, new))
-        monkeypatch.setattr(
-            "schemahub.adapters.specs.installed", lambda *_: {"coinbase": path}
-        )
+        monkeypatch.setattr("schemahub.adapters.specs.installed", lambda *_: {"coinbase": path})
 
     return change
 

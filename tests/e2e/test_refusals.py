@@ -18,7 +18,6 @@ import schemahub
 from tests.e2e.conftest import Make
 from tests.e2e.world import BTC, Said, World, changed, checked, here, snapshot
 
-
 # ---------------------------------------------------------------- what is asked for
 
 

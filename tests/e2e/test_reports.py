@@ -206,10 +206,20 @@ def test_the_lake_may_be_named_before_or_after_a_subcommand(make: Make, command:
 def test_names_with_odd_characters_stay_inside_the_lake(make: Make, tmp_path: Path) -> None:
     w = make(5)
     w.lake = tmp_path / "deep" / "lake"
-    for symbol in ("../../X-USD", "..-USD", "A/B-USD", "A\\B-USD", "%2E%2E-USD", "É-USD", "A B-C", ".-."):
+    for symbol in (
+        "../../X-USD",
+        "..-USD",
+        "A/B-USD",
+        "A\\B-USD",
+        "%2E%2E-USD",
+        "É-USD",
+        "A B-C",
+        ".-.",
+    ):
         said = w.run("ingest", symbol)
         assert said.code in {1, 2}, (symbol, said)
-    outside = {path.name for path in tmp_path.iterdir()} | {p.name for p in (tmp_path / "deep").iterdir()}
+    outside = {path.name for path in tmp_path.iterdir()} | {
+        p.name for p in (tmp_path / "deep").iterdir()
+    }
     assert outside <= {"deep", "lake"}
     assert [n for n in w.files() if not n.startswith(RECORDS)] == []
-

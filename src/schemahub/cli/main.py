@@ -33,6 +33,7 @@ COMMANDS = {
     "sandbox": ("sandbox", "Run the built-in exchange on loopback"),
 }
 
+READER_GONE = 141  # 128 + SIGPIPE, as other tools end
 EPILOG = """\b
 Exit codes: 0 done, 1 failed, 2 usage, 3 partly, 4 proof failed,
 6 configuration, 130/143 stopped by a signal.
@@ -88,21 +89,28 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs a command and exits with its code; errors are three lines on stderr."""
+    code = run(list(sys.argv[1:] if arguments is None else arguments))
     try:
-        code = run(list(sys.argv[1:] if arguments is None else arguments))
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read our output went away, as `head` does: not an error of ours.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        code = 0
+        code = READER_GONE
+    if code == READER_GONE:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the interpreter flushes once more
     _flush()
     if code >= 128:  # noqa: PLR2004  (stopped by a signal: what still hangs is not waited for)
         os._exit(code)
     sys.exit(code)
 
 
-def run(arguments: list[str]) -> int:  # noqa: PLR0911  (one for each way to end)
+def run(arguments: list[str]) -> int:
     """Runs a command and returns its exit code."""
+    try:
+        return _run(arguments)
+    except BrokenPipeError:
+        return READER_GONE
+
+
+def _run(arguments: list[str]) -> int:  # noqa: PLR0911  (one for each way to end)
     debug = "--debug" in arguments
     try:
         result = cli.main(args=arguments, prog_name="schemahub", standalone_mode=False)
@@ -121,8 +129,9 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911  (one for each way to end
             traceback.print_exc()
         tell(error)
         return error.exit_code
-    except BrokenPipeError:
-        raise
+    except SystemExit:
+        # click's way to say that whoever read our output went away, as `head` does.
+        return READER_GONE
     except Exception as error:  # noqa: BLE001  (the outermost edge)
         if debug:
             traceback.print_exc()

@@ -35,10 +35,11 @@ def command(shell: Shell, /, **options: Any) -> int:
     shell.app.require_lake()
     markets = shell.app.stored_markets(options["markets"], explicit_exchange(shell))
     pipeline = shell.app.repair()
-    damages = [pipeline.look(market) for market in markets]
     if options["dry_run"]:
-        return _plan(shell, damages, as_json=options["as_json"])
+        looked = [pipeline.look(market) for market in markets]
+        return _plan(shell, looked, as_json=options["as_json"])
     with recorded(shell, "repair", {"markets": [str(market) for market in markets]}) as job:
+        damages = [pipeline.look(market) for market in markets]
         _heal(shell, job, damages, audit=options["audit"])
         transform(shell, job)
     return _conclude(shell, job, markets, as_json=options["as_json"])

@@ -29,12 +29,13 @@ class SchemaHubError(Exception):
 
     code = "SH-ERROR"
     exit_code = 1
+    advice = "see `schemahub doctor`; --debug tells more"
 
     def __init__(self, what: str, why: str = "", do: str = "") -> None:
         super().__init__(what)
         self.what = what
         self.why = why
-        self.do = do
+        self.do = do or self.advice
 
     def __reduce__(self) -> tuple[object, ...]:
         # Errors come back from worker processes; their constructors differ, their state is all.
@@ -122,6 +123,7 @@ class BadAnswer(ExchangeError):
     """`body` is what was answered at `url`, so that it can be kept in quarantine."""
 
     code = "SH-BAD-ANSWER"
+    advice = "run it again; if that does not help, the exchange changed or its spec is wrong"
 
     def __init__(
         self, what: str, why: str = "", do: str = "", body: bytes = b"", url: str = ""

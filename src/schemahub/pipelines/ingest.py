@@ -40,9 +40,14 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Ingest:
-    """The pipeline with what it needs of the world."""
+    """The pipeline with what it needs of the world.
+
+    `markets` runs markets side by side, `tasks` the requests of each: when the process is
+    asked to stop it must wait longer, so that what the requests proved is still stored.
+    """
 
     lake: Lake
+    markets: Tasks
     tasks: Tasks
     clock: Clock
     metrics: Metrics
@@ -60,7 +65,7 @@ class Ingest:
         def work(item: tuple[Source, Market]) -> Outcome:
             return self.market(*item, wish)
 
-        for (_, market), result in self.tasks.each(work, markets, workers):
+        for (_, market), result in self.markets.each(work, markets, workers):
             if isinstance(result, SchemaHubError):
                 outcome = Outcome(market)
                 self._fail(outcome, result)

@@ -85,7 +85,7 @@ class Planner:
         """Raises ExchangeError, StoreError, Interrupted."""
         lake = self.lake
         ledger = lake.ledger(market) if wish.audit else lake.quick_ledger(market, source.spec)
-        ends = self._ends(source, market, both=self._wants_first(source, market, wish, ledger))
+        ends = self._ends(source, market, both=self._wants_first(source, wish, ledger))
         head = ends.head
         if not head.page.ids and ledger.held:
             raise BadAnswer(
@@ -167,12 +167,11 @@ class Planner:
 
     # ------------------------------------------------------------ the origin
 
-    def _wants_first(self, source: Source, market: Market, wish: Wish, ledger: Ledger) -> bool:
-        """Whether all history is wanted, and was not before."""
+    def _wants_first(self, source: Source, wish: Wish, ledger: Ledger) -> bool:
+        """Whether all history is wanted, and may not have been held so far."""
         lowest = ledger.lowest_origin
-        if not wish.full or lowest is None:
-            return wish.full
-        return lowest > source.spec.first_id and not self._reaches(market, lowest, None)
+        # An origin above the first id is looked at again: a short answer may have put it there.
+        return wish.full and (lowest is None or lowest > source.spec.first_id)
 
     def _start(
         self, source: Source, market: Market, wish: Wish, ledger: Ledger, ends: _Ends
@@ -180,7 +179,8 @@ class Planner:
         """How far back is wanted now, if that is farther than ever before."""
         if ends.first is not None:
             origin = self._lowest(source, market, ends.head, ends.first)
-            return Start("full history", None, origin, (ends.first,))
+            known = ledger.lowest_origin is not None and ledger.lowest_origin <= origin
+            return Start("full history", None, None if known else origin, (ends.first,))
         since, reason = self._since(wish, ledger, ends.head)
         if since is None:
             return Start()
