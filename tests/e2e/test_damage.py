@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from schemahub.adapters.zstd import Zstd
 from schemahub.sandbox import Fault, Generated, Sandbox
 from tests.e2e.conftest import Make
-from tests.e2e.world import BTC, RECORDS, World, changed, zstd
+from tests.e2e.world import BTC, RECORDS, World, changed, unpacked
 
 ETH = "ETH-USD"
 Damage = Callable[[Path], object]
@@ -49,11 +50,9 @@ def flipped(path: Path) -> None:
 
 def changed_within(path: Path) -> None:
     """A price changed with a good checksum: a hand that knows zstd."""
-    with zstd.open(path, "rb") as file:
-        text = file.read()
+    text = unpacked(path)
     forged = text.replace(b'"price":"', b'"price":"1', 1)
-    checksum = {zstd.CompressionParameter.checksum_flag: 1}
-    path.write_bytes(zstd.compress(forged, options=checksum))
+    path.write_bytes(Zstd().pack(forged))
 
 
 def swapped(path: Path) -> None:

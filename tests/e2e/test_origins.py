@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -125,10 +126,8 @@ def test_until_before_all_history_plants_nothing(make: Make) -> None:
 def test_a_time_between_two_trades_holds_no_trade_and_promises_none(make: Make) -> None:
     w = make({BTC: slow(300)})
     truth = w.box.truth(BTC)
-    pair = next(
-        (a, b) for a, b in zip(truth, truth[1:], strict=False)
-        if moment(b.time) - moment(a.time) > timedelta(milliseconds=50)
-    )  # fmt: skip
+    gap = timedelta(milliseconds=50)
+    pair = next(p for p in pairwise(truth) if moment(p[1].time) - moment(p[0].time) > gap)
     since = moment(pair[0].time) + timedelta(milliseconds=10)
     until = moment(pair[1].time) - timedelta(milliseconds=10)
     w.run("ingest", BTC, "--since", since.isoformat(), "--until", until.isoformat())
@@ -136,7 +135,7 @@ def test_a_time_between_two_trades_holds_no_trade_and_promises_none(make: Make) 
     assert len(w.ids()) <= 1
 
 
-@pytest.mark.parametrize("trades", [1, 2, 1_000, 1_001, 2_001])
+@pytest.mark.parametrize("trades", [1, 1_000, 1_001])
 @pytest.mark.parametrize("since", ["2009-01-02", "1s"])
 def test_either_end_of_a_small_market_is_found(make: Make, trades: int, since: str) -> None:
     w = make({BTC: slow(trades, end_ts=time.time() - 60)})

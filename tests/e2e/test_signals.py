@@ -54,6 +54,7 @@ def test_a_signal_ends_it_soon_and_the_same_command_fetches_only_the_rest(
     w.assert_whole()
 
 
+@pytest.mark.heavy
 def test_a_second_signal_ends_it_at_once(make: Make) -> None:
     w = make(5_000)
     w.box.set_faults([Fault("slow", start=2, seconds=60)])

@@ -224,7 +224,7 @@ def checked(said: Said) -> Said:
 
 
 def moment(text: str) -> datetime:
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return datetime.fromisoformat(text)
 
 
 def told(ids: Sequence[int], truth: Sequence[Trade]) -> str:
@@ -258,10 +258,14 @@ def raw_rows(lake: Path, market: str) -> dict[int, set[tuple[str, str, str, str]
 
 def answers(path: Path) -> list[dict[str, Any]]:
     """The rows of every answer in a raw object."""
-    with zstd.open(path, "rb") as file:
-        lines = [json.loads(line) for line in file.read().splitlines()]
+    lines = [json.loads(line) for line in unpacked(path).splitlines()]
     bodies = [line["body"] if "body" in line else json.loads(line["text"]) for line in lines]
     return [row for body in bodies for row in body]
+
+
+def unpacked(path: Path) -> bytes:
+    with zstd.open(path, "rb") as file:
+        return file.read()
 
 
 def snapshot(folder: Path) -> Files:
@@ -269,7 +273,7 @@ def snapshot(folder: Path) -> Files:
     found: Files = {}
     for base, folders, names in os.walk(folder):
         for name in folders:
-            found[os.path.relpath(os.path.join(base, name), folder) + "/"] = None
+            found[os.path.relpath(Path(base, name), folder) + "/"] = None
         for name in names:
             path = Path(base, name)
             found[os.path.relpath(path, folder)] = path.read_bytes()

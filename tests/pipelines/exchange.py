@@ -69,7 +69,8 @@ class FakeExchange:
     # ------------------------------------------------------------ pipelines over it
 
     def pipeline(self, run_id: str) -> Ingest:
-        return Ingest(self.lake.lake, Threads(Stop()), self.clock, NoMetrics(), run_id, 2)
+        tasks = Threads(Stop())
+        return Ingest(self.lake.lake, tasks, tasks, self.clock, NoMetrics(), run_id, 2)
 
     def ingest(self, run_id: str, wish: Wish | None = None) -> Outcome:
         source = Source(self.lake.spec, self)

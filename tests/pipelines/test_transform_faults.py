@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from schemahub.adapters.clock import Stop
+from schemahub.adapters.store_local import LocalStore
+from schemahub.adapters.tasks import Processes
 from schemahub.core import parts
+from schemahub.core.errors import Interrupted
 from schemahub.core.layout import (
     Market,
     RawName,
@@ -17,9 +22,11 @@ from schemahub.core.layout import (
     raw_prefix,
 )
 from schemahub.core.span import Coverage, Span
-from schemahub.pipelines.build import Builder
+from schemahub.pipelines import transform
+from schemahub.pipelines.transform import Transform
+from schemahub.ports import NoMetrics
 from tests.pipelines.raw_lake import BTC, ETH, RawLake, expected, small_cells, truth, wire
-from tests.pipelines.stores import Killed, Mortal, Torn, Vanishing
+from tests.pipelines.stores import Killed, Meddled, Mortal, Torn, Vanishing
 
 pytestmark = pytest.mark.usefixtures("small_cells")
 __all__ = ["small_cells"]
@@ -246,12 +253,39 @@ def test_a_torn_listing_hides_rows_for_a_while_and_never_for_good() -> None:
     assert lake.verify().status == "proven"
 
 
-def test_the_builder_can_be_sent_to_another_process() -> None:
-    import pickle
+# ---------------------------------------------------------------- processes and signals
 
+
+def test_in_processes_it_makes_the_same_and_corruption_comes_back_as_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transform, "ROWS_WORTH_A_PROCESS", 1)
+    alone = RawLake()
+    lake = RawLake(store=LocalStore(str(tmp_path)))
+    for one in (alone, lake):
+        one.put(60, 100)
+        corrupt(one, one.put(100, 140), HARM["truncated"])
+        one.put(140, 200)
+    (outcome,) = lake.pipeline().run([BTC], rebuild=False, workers=2)
+    assert (outcome.state, outcome.error) == ("partial", None)
+    assert alone.transform().rows == outcome.rows
+    assert lake.parts() == alone.parts()
+    for part in lake.parts():
+        key = part_key(1, BTC, part)
+        assert lake.store.read(key) == alone.store.read(key)
+
+
+def test_a_signal_stops_it_between_parts_and_the_next_run_goes_on() -> None:
     lake = RawLake()
-    lake.put(1, 20)
-    task = lake.pipeline().plan([BTC], {"coinbase": 1})[0]
-    table, mapper = lake.builder().table, lake.builder().raw.mapper
-    for thing in (task, table, mapper, Builder):
-        assert pickle.loads(pickle.dumps(thing)) is not None  # noqa: S301  (our own)
+    lake.put(1, 60)
+    stop = Stop()
+    suffix = "12-00000000000000000004.parquet"
+    view = RawLake(store=Meddled(lake.store, suffix, lambda _, __: stop.request(15)))
+    pipeline = Transform(view.lake, view.builder, view.specs, Processes(stop), NoMetrics())
+    with pytest.raises(Interrupted) as caught:
+        list(pipeline.run([BTC], rebuild=False, workers=1))
+    assert caught.value.exit_code == 143
+    assert lake.parts() == [Span(1, 4), Span(4, 8), Span(8, 12)]
+    assert lake.shown() == truth(1, 12)
+    lake.transformed()
+    assert lake.shown() == truth(1, 60)

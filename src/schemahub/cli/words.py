@@ -10,12 +10,18 @@ from schemahub.core.errors import SchemaHubError
 
 def tell(error: SchemaHubError) -> None:
     """What, why and where, what to do: a line each, on stderr."""
-    lines = [f"error {error.code}: {error.what}"]
+    lines = [f"error {error.code}: {_line(error.what)}"]
     if error.why:
-        lines.append(f"  why: {error.why}")
+        lines.append(f"  why: {_line(error.why)}")
     if error.do:
-        lines.append(f"  do:  {error.do}")
+        lines.append(f"  do:  {_line(error.do)}")
     print("\n".join(lines), file=sys.stderr, flush=True)
+
+
+def _line(text: str) -> str:
+    """On one line; a line that only points at the one above it points at nothing then."""
+    lines = (line.strip() for line in text.splitlines())
+    return " ".join(line for line in lines if line.strip("^"))
 
 
 def count(number: float) -> str:

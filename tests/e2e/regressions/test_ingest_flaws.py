@@ -21,6 +21,7 @@
 | one corrupt checkpoint stops all markets | test_one_corrupt_checkpoint_stops_nobody |
 | checkpoint without the exchange's name | test_a_checkpoint_names_its_exchange |
 """
+# ruff: noqa: E501  (a row of a table is one line)
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ test_an_exchange_that_shows_nothing_any_more_is_no_success |
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -22,7 +23,7 @@ from tests.e2e.conftest import Make
 from tests.e2e.world import BTC, World, here
 
 ETH = "ETH-USD"
-DOWN = [
+DOWN: list[tuple[str, dict[str, Any]]] = [
     ("http_500", {}), ("http_status", {"status": 403}), ("html_200", {}), ("garbage", {}),
     ("reset", {}), ("error_200", {}), ("redirect", {}), ("deep_json", {"depth": 5_000}),
     ("non_utf8", {}), ("truncate", {}), ("http_429", {"retry_after": 1_000}),
