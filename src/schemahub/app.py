@@ -126,8 +126,8 @@ class App:
         probe(self.store, self.threads, token(8))
 
     def open_lake(self) -> None:
-        """Before the first write into a new lake: probes its store. Raises StoreError."""
-        if not Path(self.settings.lake).is_dir():
+        """Before the first trades go into a lake: probes its store. Raises StoreError."""
+        if not self.lake.markets():
             self.probe()
 
     def require_lake(self) -> None:
@@ -237,7 +237,7 @@ class App:
 
     def stored_markets(self, texts: Sequence[str], exchange: str | None = None) -> list[Market]:
         """The markets named, or all that the lake holds. Raises UsageError for others."""
-        held = self.lake.markets()
+        held = self.lake.all_markets()
         if not texts:
             return [market for market in held if exchange in (None, market.exchange)]
         wanted = [self.market(text, exchange) for text in texts]
@@ -286,7 +286,7 @@ class LakeBackend:
             for seed in read_seed(self.app.store, name)
         }
         now = self.app.clock.now()
-        held = self.app.lake.markets()
+        held = self.app.lake.all_markets()
         return [
             self._row(market, seeds.get(market), now, held=market in held)
             for market in sorted({*seeds, *held})
@@ -315,7 +315,7 @@ class LakeBackend:
 
     def verify(self, markets: Sequence[Market]) -> list[Mapping[str, object]]:
         pipeline = self.app.verify()
-        chosen = markets or self.app.lake.markets()
+        chosen = markets or self.app.lake.all_markets()
         return [pipeline.market(market).certificate.as_json() for market in chosen]
 
     def now(self) -> datetime:

@@ -126,7 +126,8 @@ class Mapper(Protocol):
         """Rows of `sources` whose position lies in their own span and in `keep`.
 
         The same row told twice is one row; the same id with other content keeps the first
-        and rejects both as a conflict. Raises ObjectCorrupt if a line is not a raw line.
+        and rejects both as a conflict. Raises ObjectCorrupt if a line is not a raw line,
+        RawUnread if it is not an answer about this market.
         """
         ...
 

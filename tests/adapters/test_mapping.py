@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from schemahub.adapters.parquet import ArrowMapper
 from schemahub.core import page
-from schemahub.core.errors import BadAnswer, ObjectCorrupt
+from schemahub.core.errors import BadAnswer, ObjectCorrupt, RawUnread
 from schemahub.core.layout import MAX_STOP
 from schemahub.core.page import Answer
 from schemahub.core.paging import Ask
@@ -106,7 +106,7 @@ def agree(*sources: RawObject, keep: Span = ALL) -> None:
     try:
         told = authority(sources, keep)
     except ValueError:
-        with pytest.raises(ObjectCorrupt):
+        with pytest.raises(RawUnread):
             mapped(*sources, keep=keep)
         return
     check(mapped(*sources, keep=keep), told)
@@ -203,7 +203,7 @@ def test_however_a_span_is_cut_each_reject_is_in_one_piece(
     one = source([answer(rows)])
     try:
         whole = mapped(one)
-    except ObjectCorrupt:
+    except RawUnread:
         return
     edges = [0, *sorted(cuts), MAX_STOP]
     pieces = [mapped(one, keep=Span(low, high)) for low, high in pairwise(edges)]
@@ -266,7 +266,7 @@ def test_ingest_ts_is_when_the_answer_was_received_to_the_microsecond() -> None:
 def test_a_line_that_is_no_list_of_rows_is_corruption_not_an_empty_answer(body: bytes) -> None:
     got = answer([])
     line = page.encode(Answer(got.at, got.url, got.status, got.date, body))
-    with pytest.raises(ObjectCorrupt, match="raw/1"):
+    with pytest.raises(RawUnread, match="raw/1"):
         mapped(RawObject("raw/1", ALL, line))
 
 
@@ -284,7 +284,7 @@ def test_an_answer_about_another_market_is_corruption(symbol: str) -> None:
     foreign = Answer(
         got.at, got.url.replace("BTC-USD", symbol), got.status, got.date, got.body
     )  # fmt: skip
-    with pytest.raises(ObjectCorrupt, match="about"):
+    with pytest.raises(RawUnread, match="about"):
         mapped(source([foreign]))
 
 

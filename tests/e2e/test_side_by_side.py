@@ -40,10 +40,10 @@ def test_ingest_and_two_transforms_and_a_reader_at_once_are_right(make: Make) ->
 
 @pytest.mark.heavy
 def test_four_writers_of_everything_at_once_are_right(make: Make) -> None:
-    w = make(20_000, latency=0.05)
+    w = make(9_000, latency=0.05)
     run = ("run", BTC)
     full = ("ingest", BTC, "--full")
-    for _ in range(3):
+    for _ in range(2):
         assert set(both(w, run, full, ("transform",), ("repair",))) <= {0, 2, 3, 4}
         w.box.grow(BTC, 500)
     w.ok("ingest", BTC, "--full")

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemahub.core import parts
-from schemahub.core.errors import ObjectMissing
+from schemahub.core.errors import ObjectCorrupt, ObjectMissing
 from schemahub.core.layout import RawName, part_key, raw_key
 from schemahub.core.span import Coverage, Span, cut
 from schemahub.pipelines.build import PartTask
@@ -54,7 +54,7 @@ class Life:
 
     def zombie(self, seed: int) -> None:
         if self.zombies:
-            with suppress(ObjectMissing):
+            with suppress(ObjectMissing, ObjectCorrupt):
                 self.lake.builder()(self.zombies.pop(seed % len(self.zombies)))
 
     def sweep(self, seed: int) -> None:
@@ -93,11 +93,25 @@ steps = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=40)
+Step = tuple[str, int, int]
+
+
+@settings(max_examples=12)
 @given(steps)
 def test_no_life_shows_a_row_twice_or_wrong_and_every_life_can_be_healed(
-    history: list[tuple[str, int, int]],
+    history: list[Step],
 ) -> None:
+    live(history)
+
+
+@pytest.mark.heavy
+@settings(max_examples=200)
+@given(steps)
+def test_nor_do_many_more_lives(history: list[Step]) -> None:
+    live(history)
+
+
+def live(history: list[Step]) -> None:
     life = Life()
     life.lake.origin(1)
     for what, start, length in history:

@@ -139,6 +139,8 @@ HARM: dict[str, Callable[[bytes], bytes]] = {
     "emptied": lambda data: b"",
     "not zstd": lambda data: b"{}",
     "zeros": lambda data: bytes(len(data)),
+}
+UNREAD: dict[str, Callable[[bytes], bytes]] = {
     "another market": lambda data: RawLake(market=ETH).packed(
         RawLake(market=ETH).answers(Span(100, 150))
     ),
@@ -181,6 +183,29 @@ def test_corrupt_raw_is_marked_and_the_rest_goes_on(harm: Callable[[bytes], byte
     lake.transformed()
     assert lake.shown() == truth(50, 200)
     assert lake.verify().status == "proven"
+
+
+@pytest.mark.parametrize("harm", UNREAD.values(), ids=UNREAD.keys())
+def test_raw_of_sound_bytes_that_does_not_hold_what_its_name_says_is_told_and_left(
+    harm: Callable[[bytes], bytes],
+) -> None:
+    # The spec may be what is wrong: transform sets nothing aside for that, repair decides.
+    lake = RawLake()
+    lake.origin(50)
+    lake.put(50, 100)
+    key = lake.put(100, 150)
+    lake.put(150, 200)
+    corrupt(lake, key, harm)
+    outcome = lake.transform()
+    assert outcome.state == "failed"
+    assert outcome.error is not None
+    assert outcome.error.code == "SH-RAW-UNREAD"
+    assert key in outcome.error.what
+    assert not lake.lake.ledger(BTC).bad
+    shown = lake.shown()
+    assert [row for row in truth(50, 200) if row in shown] == shown
+    assert not lake.verify().passes
+    assert lake.report().bad_raw == (key,)
 
 
 def test_corrupt_raw_that_other_objects_hold_as_well_costs_nothing() -> None:
@@ -256,6 +281,7 @@ def test_a_torn_listing_hides_rows_for_a_while_and_never_for_good() -> None:
 # ---------------------------------------------------------------- processes and signals
 
 
+@pytest.mark.heavy  # each process compiles pyarrow's modules anew where no bytecode is kept
 def test_in_processes_it_makes_the_same_and_corruption_comes_back_as_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ once after Interrupted flushes its streams and calls `os._exit`.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import threading
 import time
@@ -17,6 +18,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing.connection import wait as wait_for
+from multiprocessing.process import BaseProcess
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -118,7 +121,7 @@ class Processes:
         self, work: Callable[[T], R], items: Iterator[T], width: int
     ) -> Iterator[tuple[T, R | SchemaHubError]]:
         crew = ProcessPoolExecutor(
-            width, multiprocessing.get_context("spawn"), initializer=_ignore_sigint
+            width, multiprocessing.get_context("spawn"), initializer=_as_worker
         )
         clean = False
         try:
@@ -287,5 +290,14 @@ def _carried(work: Callable[[T], R], item: T) -> R | _Carried:
         return _Carried(type(error), error.args, error.__dict__)
 
 
-def _ignore_sigint() -> None:
+def _as_worker() -> None:
+    """The parent decides when to stop; a worker whose parent is gone ends too."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: BaseProcess) -> None:
+    wait_for([parent.sentinel])
+    os._exit(1)

@@ -23,7 +23,7 @@ def command(context: click.Context) -> object:
 @command.command("show")
 @click.option("--origin", is_flag=True, help="Also where each value is from.")
 @click.option("--json", "as_json", is_flag=True, help="The same as JSON on stdout.")
-@common(base_url=True)
+@common(base_url=True, reads=True)
 def show(shell: Shell, /, **options: Any) -> int:
     """The settings in force: flag, then environment, then schemahub.toml, then default."""
     configured = configure(shell.flags)

@@ -14,8 +14,7 @@ from schemahub.cli.query import show
 from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
 from schemahub.cli.transform import transform
-from schemahub.cli.verify import certificates, print_certificates
-from schemahub.core.errors import ProofFailed
+from schemahub.cli.verify import certificates, conclude, print_certificates
 from schemahub.core.settings import DEFAULT_EXCHANGE, Settings
 from schemahub.pipelines.plan import Wish
 from schemahub.sandbox import Generated, Sandbox
@@ -55,6 +54,7 @@ def command(shell: Shell, /, **options: Any) -> int:
 def _run(shell: Shell) -> int:
     app = shell.app
     markets = [app.market(symbol) for symbol in MARKETS]
+    app.open_lake()
     with recorded(shell, "demo", {"markets": list(MARKETS)}) as job:
         _title(shell, "1. ingest: the exchange's answers, verbatim, into immutable raw")
         ingest(shell, job, markets, Wish(full=True))
@@ -73,9 +73,7 @@ def _run(shell: Shell) -> int:
     shell.say("  schemahub transform")
     shell.say('  schemahub query "select * from trades order by trade_ts desc limit 10"')
     shell.say("  schemahub verify")
-    if job.exit_code:
-        return job.exit_code
-    return 0 if all(one.passes for one in found) else ProofFailed.exit_code
+    return job.exit_code or conclude(found)
 
 
 def _title(shell: Shell, text: str) -> None:

@@ -16,7 +16,7 @@ from schemahub.core.layout import part_key
 @click.argument("markets", nargs=-1, metavar="[MARKET]...")
 @click.option("--exchange", metavar="E", help="Only this exchange.")
 @click.option("--json", "as_json", is_flag=True, help="With spans, as JSON on stdout.")
-@common()
+@common(reads=True)
 def command(shell: Shell, /, **options: Any) -> int:
     """The Parquet files that are live now, one a line: for tools that read files themselves.
 

@@ -58,6 +58,7 @@ def command(shell: Shell, /, **options: Any) -> int:
     markets = choose(shell, options["markets"])
     if options["dry_run"]:
         return _plan(shell, markets, wish, as_json=options["as_json"])
+    shell.app.open_lake()
     with recorded(shell, "ingest", {"markets": [str(market) for market in markets]}) as job:
         ingest(shell, job, markets, wish)
     if options["as_json"]:
@@ -101,7 +102,6 @@ def choose(shell: Shell, texts: Sequence[str]) -> list[Market]:
 def ingest(shell: Shell, job: Job, markets: Sequence[Market], wish: Wish) -> list[Outcome]:
     """Runs the pipeline, says what happened market by market. Raises Interrupted."""
     app = shell.app
-    app.open_lake()
     items: list[tuple[Source, Market]] = [(app.source(m.exchange), m) for m in markets]
     done: list[Outcome] = []
     started = app.clock.monotonic()
@@ -137,7 +137,9 @@ def recorded(shell: Shell, command: str, asked: dict[str, Any]) -> Iterator[Job]
         try:
             shell.detail(f"recorded as {job.close()}")
         except SchemaHubError as error:
-            tell(error)
+            if job.error is None:
+                tell(error)
+                job.unrecorded = True
 
 
 def _say(shell: Shell, outcome: Outcome) -> None:
@@ -147,7 +149,7 @@ def _say(shell: Shell, outcome: Outcome) -> None:
         tell(outcome.error)
     at = "" if outcome.watermark is None else f", watermark {outcome.watermark}"
     shell.say(f"{outcome.market}: {outcome.state}, {count(outcome.trades)} trades saved{at}")
-    if outcome.missing:
+    if outcome.missing and outcome.error is None:
         spans = ", ".join(str(hole) for hole in outcome.missing.spans[:5])
         more = len(outcome.missing.spans) - 5
         shell.say(

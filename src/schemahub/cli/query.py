@@ -11,7 +11,7 @@ import click
 from schemahub.cli.render import FORMATS, TABLE_ROWS, render
 from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
-from schemahub.core.errors import ObjectMissing, UsageError
+from schemahub.core.errors import ObjectMissing, SchemaHubError, UsageError
 
 TRIES = 3
 
@@ -24,7 +24,7 @@ TRIES = 3
 @click.option("--json", "as_json", is_flag=True, help="Short for --output json.")
 @click.option("--rows", type=click.IntRange(1), default=TABLE_ROWS, show_default=True,
               help="How many rows a table shows.")  # fmt: skip
-@common()
+@common(reads=True)
 def command(shell: Shell, /, **options: Any) -> int:
     """Ask the lake in SQL: one SELECT, WITH, EXPLAIN, DESCRIBE or the like.
 
@@ -38,7 +38,15 @@ def command(shell: Shell, /, **options: Any) -> int:
     """
     shell.app.require_lake()
     form = "json" if options["as_json"] else options["output"] or "table"
-    show(shell, _sql(options["sql"], options["path"]), form, options["rows"])
+    sql = _sql(options["sql"], options["path"])
+
+    def work(query: str) -> None:
+        show(shell, query, form, options["rows"])
+
+    # In a thread: the engine lets no signal through while it computes.
+    for _, result in shell.app.threads.each(work, [sql], 1):
+        if isinstance(result, SchemaHubError):
+            raise result
     return 0
 
 

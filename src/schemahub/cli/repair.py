@@ -10,9 +10,13 @@ from schemahub.cli.ingest import recorded
 from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
 from schemahub.cli.transform import transform
-from schemahub.cli.verify import certificates, explicit_exchange, print_certificates
+from schemahub.cli.verify import (
+    certificates,
+    conclude,
+    explicit_exchange,
+    print_certificates,
+)
 from schemahub.cli.words import count, tell
-from schemahub.core.errors import ProofFailed
 from schemahub.core.layout import Market
 from schemahub.pipelines.job import Job, told
 from schemahub.pipelines.repair import Damage
@@ -65,9 +69,7 @@ def _conclude(shell: Shell, job: Job, markets: list[Market], *, as_json: bool) -
         shell.json({"markets": [certificate.as_json() for certificate in found], "steps": steps})
     else:
         print_certificates(found)
-    if job.exit_code:
-        return job.exit_code
-    return 0 if all(certificate.passes for certificate in found) else ProofFailed.exit_code
+    return job.exit_code or conclude(found)
 
 
 def _plan(shell: Shell, damages: list[Damage], *, as_json: bool) -> int:

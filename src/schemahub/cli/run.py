@@ -34,6 +34,7 @@ def command(shell: Shell, /, **options: Any) -> int:
       0 */6 * * *  schemahub run --lake /data/lake --quiet
     """
     markets = choose(shell, options["markets"])
+    shell.app.open_lake()
     with recorded(shell, "run", {"markets": [str(market) for market in markets]}) as job:
         ingest(shell, job, markets, make_wish(shell.app.clock.now(), None, None, full=False))
         transform(shell, job)

@@ -16,7 +16,7 @@ from schemahub.pipelines.runs import find_run, list_runs, read_run
 @click.group(invoke_without_command=True)
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="How many.")
 @click.option("--json", "as_json", is_flag=True, help="The same as JSON on stdout.")
-@common()
+@common(reads=True)
 def command(shell: Shell, /, **options: Any) -> int:
     """What each run did, latest first; `runs show LAST` tells one in full.
 
@@ -50,7 +50,8 @@ def command(shell: Shell, /, **options: Any) -> int:
 
 @command.command("show")
 @click.argument("run", default="LAST")
-@common()
+@click.option("--json", "as_json", is_flag=True, help="As it is anyway.")
+@common(reads=True)
 def show(shell: Shell, /, **options: Any) -> int:
     """Everything that a run recorded: RUN is LAST, or how its id begins."""
     if shell.flags["lake"] is None:

@@ -40,6 +40,7 @@ def command(shell: Shell, /, **options: Any) -> int:
         known, seeds.listed(source), options["filter_regex"], merge=options["merge"]
     )
     if not options["dry_run"]:
+        app.open_lake()
         seeds.write_seed(app.store, exchange, change.seeds, app.clock)
     if options["as_json"]:
         shell.json(

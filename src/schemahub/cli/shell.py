@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from schemahub.core.errors import Interrupted
+
 if TYPE_CHECKING:
     from schemahub.app import App
 
@@ -43,16 +45,17 @@ class Shell:
         print(json.dumps({"schema_version": 1, **content}, default=str), flush=True)
 
 
-def command(*, base_url: bool = False) -> Callable[[F], F]:
+def command(*, base_url: bool = False, reads: bool = False) -> Callable[[F], F]:
     """Adds the options that every command has, and gives it a Shell as first argument.
 
-    `base_url` adds `--base-url` for commands that talk to an exchange.
+    `base_url` adds what commands that talk to an exchange need; one that only `reads` has
+    nothing to bring to an end, so a signal ends it at once.
     """
 
     def decorate(function: F) -> F:
         @wraps(function)
         def run(**options: Any) -> Any:
-            return function(shell(options), **options)
+            return function(shell(options, reads=reads), **options)
 
         wrapped: Any = run
         if base_url:
@@ -80,7 +83,7 @@ _OPTIONS = (
 )
 
 
-def shell(options: dict[str, Any]) -> Shell:
+def shell(options: dict[str, Any], *, reads: bool = False) -> Shell:
     """Takes what is common out of a command's options, and builds the app from it."""
     from schemahub.app import App, configure
 
@@ -94,7 +97,7 @@ def shell(options: dict[str, Any]) -> Shell:
     configured = configure(flags)
     app = App(configured.settings)
     app.metrics.listen(_warn)
-    _listen(app)
+    _listen(app, at_once=reads)
     return Shell(
         app,
         common["quiet"],
@@ -117,7 +120,7 @@ def _warn(event: str, fields: Mapping[str, object]) -> None:
         )
 
 
-def _listen(app: App) -> None:
+def _listen(app: App, *, at_once: bool) -> None:
     """The first signal asks everything to stop; the second ends the process at once."""
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -126,6 +129,8 @@ def _listen(app: App) -> None:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         app.stop.request(number)
+        if at_once:
+            raise Interrupted(number)
 
     signal.signal(signal.SIGINT, handle)
     signal.signal(signal.SIGTERM, handle)

@@ -19,7 +19,7 @@ from schemahub.pipelines.runs import list_runs, read_run
 @click.argument("markets", nargs=-1, metavar="[MARKET]...")
 @click.option("--exchange", metavar="E", help="Only this exchange.")
 @click.option("--json", "as_json", is_flag=True, help="The same as JSON on stdout.")
-@common()
+@common(reads=True)
 def command(shell: Shell, /, **options: Any) -> int:
     """How far each market is, by the names of the stored objects alone.
 

@@ -8,10 +8,10 @@ import click
 
 from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
-from schemahub.cli.words import count, table
+from schemahub.cli.words import count, table, tell
 from schemahub.core.errors import ProofFailed, UsageError
 from schemahub.core.layout import Market
-from schemahub.core.proof import Certificate
+from schemahub.core.proof import STATUSES, Certificate
 
 SHOWN_HOLES = 20
 
@@ -21,7 +21,7 @@ SHOWN_HOLES = 20
 @click.option("--exchange", metavar="E", help="Exchange of markets named without one.")
 @click.option("--shallow", is_flag=True, help="Go by the names of the objects; read none.")
 @click.option("--json", "as_json", is_flag=True, help="The certificates as JSON on stdout.")
-@common()
+@common(reads=True)
 def command(shell: Shell, /, **options: Any) -> int:
     """Prove that nothing is missing and nothing is twice; exit 4 if that fails.
 
@@ -45,7 +45,27 @@ def command(shell: Shell, /, **options: Any) -> int:
         shell.json({"markets": [certificate.as_json() for certificate in found]})
     else:
         print_certificates(found)
-    return 0 if all(certificate.passes for certificate in found) else ProofFailed.exit_code
+    return conclude(found)
+
+
+def conclude(found: list[Certificate]) -> int:
+    """The exit code of these certificates; what fails is told on stderr, worst first."""
+    failed = sorted(
+        (one for one in found if not one.passes), key=lambda one: -STATUSES.index(one.status)
+    )
+    if not failed:
+        return 0
+    worst = failed[0]
+    hole = next((hole for hole in worst.holes if hole.status == worst.status), None)
+    why = f"ids {hole.span}: {hole.reason}" if hole is not None else "nothing is held"
+    tell(
+        ProofFailed(
+            f"{len(failed)} of {len(found)} market(s) are not proven",
+            f"{worst.market} is {worst.status}: {why}",
+            f"`schemahub repair {worst.market}`, unless the reason says something else",
+        )
+    )
+    return ProofFailed.exit_code
 
 
 def explicit_exchange(shell: Shell) -> str | None:

@@ -7,6 +7,7 @@
     ├── StoreError            1    the lake's folder or bucket refuses or fails
     │   ├── ObjectMissing     1    a name that was listed is gone
     │   └── ObjectCorrupt     1    stored bytes are not what was written
+    ├── RawUnread             1    raw is whole, but today's spec does not read it
     ├── ExchangeError         1    the exchange cannot be used as asked
     │   ├── Unreachable       1    no answer after all tries
     │   ├── Refused           1    401, 403, 404, 451: this market stops
@@ -95,6 +96,20 @@ class ObjectCorrupt(StoreError):
         super().__init__(f"{key} is corrupt", why, do)
         self.key = key
         self.duplicates = duplicates
+
+
+class RawUnread(SchemaHubError):
+    """The bytes of `key` are sound, but the spec does not find in them what its name promises.
+
+    Either the spec is wrong, or the object lies under another's name.
+    """
+
+    code = "SH-RAW-UNREAD"
+    advice = "correct the spec; if other objects read well, `schemahub repair` sets this one aside"
+
+    def __init__(self, key: str, why: str) -> None:
+        super().__init__(f"{key} does not hold what its name says", why)
+        self.key = key
 
 
 class ExchangeError(SchemaHubError):

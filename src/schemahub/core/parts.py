@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from schemahub.core.span import Coverage, Span, cut
+from schemahub.core.span import NOTHING, Coverage, Span, cut
 
 CELLS = (1 << 22, 1 << 18, 1 << 14)
 
@@ -88,14 +88,20 @@ def reading(versions: Mapping[int, Iterable[Span]]) -> list[Slice]:
     `versions` holds the parts of the versions that may be read; the highest version wins
     where it holds a position, older ones fill the rest.
     """
-    taken = Coverage()
+    taken = NOTHING
     slices: list[Slice] = []
     for version in sorted(versions, reverse=True):
+        reached = 0
+        shown: list[Span] = []
         for part in live(versions[version]):
-            keep = Coverage((part,)) - taken
+            # Live parts come by start and by stop: only the one before can cross this one.
+            own = Span(max(part.start, reached), part.stop)
+            reached = part.stop
+            keep = Coverage((own,)) - taken.within(own)
             if keep:
                 slices.append(Slice(version, part, keep.spans))
-            taken |= keep
+                shown += keep.spans
+        taken |= Coverage.of(shown)
     return sorted(slices, key=lambda piece: piece.keep[0])
 
 

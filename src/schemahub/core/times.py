@@ -7,12 +7,11 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from schemahub.core.errors import UsageError
 
-Instant = str | date | datetime
 _AGO = re.compile(r"([0-9]{1,6})([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-def instant(value: Instant, now: datetime) -> datetime:
+def instant(value: object, now: datetime) -> datetime:
     """An aware UTC datetime.
 
     Of `2024-01-31`, `2024-01-31T12:00`, a date or datetime, or an age before `now` such as
@@ -20,6 +19,8 @@ def instant(value: Instant, now: datetime) -> datetime:
 
     Raises UsageError.
     """
+    if not isinstance(value, (str, date)):
+        value = repr(value)
     if isinstance(value, date):
         try:
             return _utc(value if isinstance(value, datetime) else datetime.combine(value, time()))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from schemahub.core.errors import ObjectCorrupt, TooManyRejects
+from schemahub.core.errors import ObjectCorrupt, RawUnread, TooManyRejects
 from schemahub.core.layout import Market, RawName, part_key, raw_key
 from schemahub.core.span import Coverage, Span
 from schemahub.core.spec import ExchangeSpec
@@ -158,8 +158,8 @@ class RawRows:
     ) -> Iterator[tuple[Span, Mapped]]:
         """The rows that raw holds of `keep`, group of overlapping objects by group, in order.
 
-        Every position of a group is a row or rejected; else ObjectCorrupt names the object
-        whose name says more than it holds.
+        Every position of a group is a row or rejected; else RawUnread names the object whose
+        name says more than it holds.
         """
         for span, group in _groups(names, keep):
             if len(group) == 1:
@@ -171,9 +171,7 @@ class RawRows:
             lacking = (mapped.rows.positions() | refused).missing(span)
             if lacking:
                 name = next(name for name in group if Coverage((name.span,)) & lacking)
-                raise ObjectCorrupt(
-                    raw_key(market, name), f"its name says that it holds {lacking.spans[0]}"
-                )
+                raise RawUnread(raw_key(market, name), f"ids {lacking.spans[0]} are not in it")
             yield span, mapped
 
     def _whole(self, market: Market, spec: ExchangeSpec, name: RawName) -> Mapped:

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from schemahub.core import page as pages
 from schemahub.core import paging
-from schemahub.core.errors import BadAnswer, Interrupted, ObjectCorrupt, SchemaHubError
+from schemahub.core.errors import BadAnswer, Interrupted, ObjectCorrupt, SchemaHubError, StoreError
 from schemahub.core.harvest import Piece, Witness, harvest, piece, reaches_below
 from schemahub.core.layout import Market, raw_key
 from schemahub.core.ledger import Ledger
@@ -83,10 +83,14 @@ class _Run:
         """Chunks all of whose pages were answered."""
         return [one for one in self.chunks if one.drawn and not one.open and not one.failed]
 
-    def store(self, chunk: _Chunk) -> Landed:
+    def store(self, chunk: _Chunk) -> Iterator[Landed]:
+        """What landed; a store that fails stops the asking, but not the storing of the rest."""
         self.chunks.remove(chunk)
         chunk.pieces += [one for one in self.wide if one not in chunk.pieces]
-        return _store(self.work, self.lake, chunk)
+        try:
+            yield _store(self.work, self.lake, chunk)
+        except StoreError as error:
+            self.error = self.error or error
 
 
 def land_chunks(work: ChunkWork, lake: Lake, tasks: Tasks, width: int) -> Iterator[Landed]:
@@ -105,11 +109,11 @@ def land_chunks(work: ChunkWork, lake: Lake, tasks: Tasks, width: int) -> Iterat
         for page, result in tasks.each(fetch, _pages(work, hands, run), width):
             run.take(page, result)
             for chunk in run.filled():
-                yield run.store(chunk)
+                yield from run.store(chunk)
     except Interrupted as stop:
         run.error = stop
     for chunk in list(run.chunks):
-        yield run.store(chunk)
+        yield from run.store(chunk)
     if run.error is not None:
         raise run.error
 

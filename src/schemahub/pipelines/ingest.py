@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
 from schemahub.core import page as pages
-from schemahub.core.errors import BadAnswer, Interrupted, SchemaHubError
+from schemahub.core.errors import BadAnswer, Interrupted, SchemaHubError, StoreError
 from schemahub.core.layout import Market, answer_key
 from schemahub.core.page import Answer
 from schemahub.core.span import NOTHING, Coverage
@@ -106,7 +107,8 @@ class Ingest:
             outcome.absent = len(absent)
             if outcome.missing:
                 outcome.state = "partial"
-            outcome.watermark = self.lake.quick_ledger(plan.market, source.spec).watermark
+            with suppress(StoreError):  # must not take the place of what ended the market
+                outcome.watermark = self.lake.quick_ledger(plan.market, source.spec).watermark
         if plan.wanted is not None:
             self.lake.save_checkpoint(plan.market, source.spec)
 

@@ -44,17 +44,21 @@ class Job:
     started_at: datetime
     outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
     error: SchemaHubError | None = None
+    unrecorded: bool = False
 
     def add(self, step: str, outcome: Outcome) -> None:
         self.outcomes.setdefault(step, []).append(outcome)
 
     @property
     def exit_code(self) -> int:
-        """The first of 1, 4, 3 that any step gave, else 0; an error's own if it ended the run."""
+        """The first of 1, 4, 3 that any step gave, else 0; an error's own if it ended the run.
+
+        3 as well if all is saved but the record of it.
+        """
         if self.error is not None:
             return self.error.exit_code
         codes = {exit_code(step) for step in self.outcomes.values()}
-        return next((code for code in (1, 4, 3) if code in codes), 0)
+        return next((code for code in (1, 4, 3) if code in codes), 3 if self.unrecorded else 0)
 
     def close(self) -> str:
         """Stores the record and returns its key. Raises StoreError."""

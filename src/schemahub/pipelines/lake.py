@@ -56,6 +56,10 @@ class Lake:
                 found += [one for name in names if (one := market_of(exchange, name))]
         return sorted(found)
 
+    def all_markets(self) -> list[Market]:
+        """The markets of raw and of the table: one may have lost the other."""
+        return sorted({*self.markets(), *self.table_markets()})
+
     def ledger(self, market: Market) -> Ledger:
         """From a listing of everything: what verify, repair and transform go by."""
         return Ledger.of(self._entries(market))
@@ -76,6 +80,9 @@ class Lake:
         """Caches the ledger, unless the cache says the same already."""
         # Read before the listing: what is found corrupt in between makes this one unbelievable.
         corrupt = self._corrupt(market)
+        for name in corrupt:
+            # Whoever noted it may have been killed before it made the marker.
+            self.store.create(raw_prefix(market) + name, b"")
         ledger = self.quick_ledger(market, spec)
         data = ledgers.write_checkpoint(market, ledger, spec.chunk, corrupt)
         key = checkpoint_key(market)

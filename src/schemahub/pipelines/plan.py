@@ -87,10 +87,11 @@ class Planner:
         ledger = lake.ledger(market) if wish.audit else lake.quick_ledger(market, source.spec)
         ends = self._ends(source, market, both=self._wants_first(source, wish, ledger))
         head = ends.head
-        if not head.page.ids and ledger.held:
+        if not head.page.ids and (ledger.extent or ledger.origins):
             raise BadAnswer(
                 f"the exchange shows no trade of {market}",
-                f"{len(ledger.held)} of its trades are held: {head.answer.url}",
+                f"it was asked for before, {len(ledger.held)} of its trades are held: "
+                f"{head.answer.url}",
                 "nothing was written; try again later",
             )
         if not head.page.ids:
@@ -102,14 +103,18 @@ class Planner:
             stop = source.first_since(market, microseconds(wish.until), head)
         start = self._start(source, market, wish, ledger, ends)
         if start.origin is not None:
-            # At least one trade, so that even a quiet market shows where its history begins.
-            origin = max(source.spec.first_id, min(start.origin, stop - 1))
+            # The newest trade at least: even a quiet market shows where its history begins.
+            newest = stop - 1 if wish.until is None else stop
+            origin = min(start.origin, newest)
             start = replace(start, origin=origin)
-            ledger = replace(ledger, origins=tuple(sorted({*ledger.origins, origin})))
+            if origin < stop:
+                ledger = replace(ledger, origins=tuple(sorted({*ledger.origins, origin})))
         wanted = ledger.wanted(stop)
         if wanted is None:
             start = Start()
-            notes = (*notes, "there is no trade in the time asked for")
+            lowest = ledger.lowest_origin
+            why = f"; history begins at id {lowest}" if lowest is not None else ""
+            notes = (*notes, f"nothing is wanted before --until{why}; --since asks for more")
         elif start.origin is not None:
             more = "" if wish.full else "; --since or --full asks for more"
             notes = (*notes, f"history begins with id {start.origin} ({start.reason}){more}")

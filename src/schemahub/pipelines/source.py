@@ -78,10 +78,16 @@ class Source:
         """
         size = self.spec.trades.paging.page
 
+        def once(below: int) -> Page:
+            return self.ask(market, Ask(below, size)).page
+
         def ask(below: int) -> Page:
-            page = self.ask(market, Ask(below, size)).page
-            # That there is nothing below an id is believed only when told twice.
-            return page if page.all_ids else self.ask(market, Ask(below, size)).page
+            page = once(below)
+            if page.all_ids and page.all_ids.stop == below:
+                return page
+            # Nothing right below the id, or nothing at all: a lagging replica and a faulty
+            # server say so too. It is believed only when told twice.
+            return max(page, once(below), key=lambda one: one.all_ids.stop if one.all_ids else -1)
 
         return find_first(ask, since, head.page, self.spec.first_id, size)
 

@@ -136,7 +136,8 @@ class Transform:
         if not isinstance(error, ObjectCorrupt) or not error.key.startswith("raw_"):
             return False
         self.lake.mark_bad(task.market, error.key)
-        outcome.state = "partial"
+        if outcome.state != "failed":
+            outcome.state = "partial"
         outcome.notes.append(
             f"{error.key} is corrupt ({error.why}) and set aside: "
             f"`schemahub repair {task.market}` fetches it again"
@@ -155,6 +156,6 @@ class Transform:
         """Marks the versions that hold all that raw holds: from now on readers prefer them."""
         for exchange, version in versions.items():
             mine = [o for market, o in outcomes.items() if market.exchange == exchange]
-            if version > 1 and all(outcome.state != "failed" for outcome in mine):
+            if version > 1 and all(outcome.state == "complete" for outcome in mine):
                 self.lake.store.create(complete_key(version, exchange), b"")
                 self.metrics.emit("version.completed", exchange=exchange, version=version)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from schemahub.core import parts
-from schemahub.core.errors import ObjectCorrupt, ObjectMissing, StoreError
+from schemahub.core.errors import ObjectCorrupt, ObjectMissing, RawUnread, StoreError
 from schemahub.core.layout import Market, PartName, RawName, part_key, raw_key
 from schemahub.core.ledger import Ledger
 from schemahub.core.proof import Certificate, Hole, certify
@@ -33,6 +33,8 @@ class _Findings:
     holes: list[Hole] = field(default_factory=list)
     duplicates: int = 0
     bad_raw: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+    readable: bool = False
     bad_parts: list[str] = field(default_factory=list)
 
     def hole(self, where: Coverage, status: str, reason: str) -> None:
@@ -104,6 +106,10 @@ class Verify:
         certificate = certify(
             market, span, Coverage.of(found.rows), _merge(found.holes), found.duplicates
         )
+        if found.readable:
+            # The spec reads other objects: these lie under names that are not theirs. If it
+            # reads none, it is the spec that is wrong, and nothing may be set aside for that.
+            found.bad_raw += found.unread
         self.metrics.emit("market.verified", market=str(market), status=certificate.status)
         return Report(
             certificate,
@@ -206,7 +212,7 @@ class Verify:
     ) -> Iterator[tuple[Span, Mapped]]:
         """What raw holds of `keep`, object by object; damaged ones are noted, not raised."""
         names = ledger.overlapping(keep)
-        for span in ledger.held & Coverage((keep,)):
+        for span in ledger.held.within(keep):
             yield from self._raw_span(market, spec, names, span, found)
 
     def _raw_span(
@@ -222,14 +228,15 @@ class Verify:
             done = rest.start
             try:
                 for part, mapped in self.raw.read(market, spec, names, rest):
+                    found.readable = True
                     yield part, mapped
                     done = part.stop
                 rest = None
-            except ObjectCorrupt as error:
-                found.bad_raw.append(error.key)
+            except (ObjectCorrupt, RawUnread) as error:
+                (found.unread if isinstance(error, RawUnread) else found.bad_raw).append(error.key)
                 names = tuple(name for name in names if raw_key(market, name) != error.key)
                 left = Coverage.of(name.span for name in names).missing(Span(done, span.stop))
-                found.hole(left, "missing", f"{error.key} is corrupt: {error.why}")
+                found.hole(left, "missing", str(error))
                 # What other objects hold of it goes on.
                 covered = Coverage((Span(done, span.stop),)) - left
                 for piece in covered.spans[:-1]:

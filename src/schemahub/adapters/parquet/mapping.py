@@ -25,7 +25,7 @@ from schemahub.adapters.parquet.schema import (
     increasing,
 )
 from schemahub.core import page
-from schemahub.core.errors import ObjectCorrupt
+from schemahub.core.errors import ObjectCorrupt, RawUnread
 from schemahub.core.layout import Market
 from schemahub.core.page import Answer
 from schemahub.core.span import Span
@@ -85,7 +85,7 @@ def _object(
     bulk = _Bulk(reader)
     for answer in _answers(source):
         if not urlsplit(answer.url).path.endswith(path):
-            raise ObjectCorrupt(source.key, f"it holds an answer about {answer.url}")
+            raise RawUnread(source.key, f"it holds an answer about {answer.url}")
         if bulk.add(answer):
             continue
         tables += bulk.tables(market, source.key, rejected)
@@ -268,7 +268,7 @@ def _verdicts(answer: Answer, reader: Reader, key: str) -> Iterator[Trade | Reje
     try:
         raws = reader.split(answer.body)
     except ValueError as error:
-        raise ObjectCorrupt(key, f"an answer in it is not a list: {error}") from None
+        raise RawUnread(key, f"an answer in it is not a list: {error}") from None
     found: list[Trade | RowRefused] = []
     now = answer.latest
     for raw in raws:
