@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import datetime
 from difflib import get_close_matches
 from html import escape
 from itertools import islice
@@ -27,10 +27,10 @@ from schemahub.adapters.duck import (
     join,
     relation,
 )
+from schemahub.core import times
 from schemahub.core.errors import ObjectMissing, UsageError
 from schemahub.core.layout import Market
 from schemahub.core.span import Coverage
-from schemahub.core.times import instant
 from schemahub.core.trade import UNIFIED_SCHEMA
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 MarketNames = str | Market | Sequence[str | Market] | None
-Instant = str | date | datetime | None
+Instant = times.Instant | None
 Params = Sequence[Any] | Mapping[str, Any] | None
 
 _TRIES = 3
@@ -185,7 +185,7 @@ class Lake:
         return list(dict.fromkeys(_market(name, held) for name in names))
 
     def _instant(self, value: Instant) -> datetime | None:
-        return None if value is None else instant(value, self._backend.now())
+        return None if value is None else times.instant(value, self._backend.now())
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ MADE: tuple[tuple[SchemaHubError, int], ...] = (
     (errors.StoreError("what", "why", "do"), 1),
     (errors.ObjectMissing("what", "why", "do"), 1),
     (errors.ObjectCorrupt("key", "why"), 1),
+    (errors.RawUnread("key", "why"), 1),
     (errors.ExchangeError("what", "why", "do"), 1),
     (errors.Unreachable("what", "why", "do"), 1),
     (errors.Refused("what", "why", "do", 404), 1),

@@ -52,7 +52,7 @@ def command(shell: Shell, /, **options: Any) -> int:
 def _heal(shell: Shell, job: Job, damages: list[Damage], *, audit: bool) -> None:
     pipeline = shell.app.repair()
     for damage in damages:
-        for key in (*damage.report.bad_raw, *damage.report.bad_parts):
+        for key in damage.report.damaged:
             shell.say(f"{damage.market}: set aside {key}")
         source = shell.app.source(damage.market.exchange)
         outcome = pipeline.heal(source, damage, audit=audit)
@@ -80,7 +80,7 @@ def _plan(shell: Shell, damages: list[Damage], *, as_json: bool) -> int:
                 "markets": [
                     damage.report.certificate.as_json()
                     | {
-                        "corrupt": [*damage.report.bad_raw, *damage.report.bad_parts],
+                        "corrupt": list(damage.report.damaged),
                     }
                     for damage in damages
                 ],
@@ -89,7 +89,7 @@ def _plan(shell: Shell, damages: list[Damage], *, as_json: bool) -> int:
         return 0
     print_certificates([damage.report.certificate for damage in damages])
     for damage in damages:
-        for key in (*damage.report.bad_raw, *damage.report.bad_parts):
+        for key in damage.report.damaged:
             print(f"  {damage.market}: {key} would be set aside and made anew")
     print("nothing was written")
     return 0

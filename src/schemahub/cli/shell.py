@@ -108,9 +108,13 @@ def shell(options: dict[str, Any], *, reads: bool = False) -> Shell:
     )
 
 
+_told: set[object] = set()
+
+
 def _warn(event: str, fields: Mapping[str, object]) -> None:
     """Damage that heals by itself is said all the same."""
-    if event in {"checkpoint.corrupt", "sighting.corrupt"}:
+    if event in {"checkpoint.corrupt", "sighting.corrupt"} and fields["key"] not in _told:
+        _told.add(fields["key"])
         print(
             f"warning SH-OBJECT-CORRUPT: {fields['key']} is damaged and is not used\n"
             f"  why: {fields.get('why', 'it cannot be read')}\n"

@@ -58,11 +58,14 @@ def conclude(found: list[Certificate]) -> int:
     worst = failed[0]
     hole = next((hole for hole in worst.holes if hole.status == worst.status), None)
     why = f"ids {hole.span}: {hole.reason}" if hole is not None else "nothing is held"
+    do = f"`schemahub repair {worst.market}`, unless the reason says something else"
+    if worst.status == "quarantined":
+        do = "see quarantine/ in the lake; a corrected spec and `transform --rebuild` read it anew"
     tell(
         ProofFailed(
             f"{len(failed)} of {len(found)} market(s) are not proven",
             f"{worst.market} is {worst.status}: {why}",
-            f"`schemahub repair {worst.market}`, unless the reason says something else",
+            do,
         )
     )
     return ProofFailed.exit_code

@@ -148,6 +148,17 @@ def _settled(one: Piece, settle: timedelta) -> Coverage:
     return Coverage.of(spans)
 
 
+def attests(told: Sequence[tuple[datetime, Coverage]], span: Span, settle: timedelta) -> bool:
+    """Whether answers (when served, what they pass over) attest all of `span` absent.
+
+    Each position needs two of them, `settle` apart.
+    """
+    agreed = _union(
+        earlier & later for at, earlier in told for then, later in told if then - at >= settle
+    )
+    return agreed.covers(span)
+
+
 def reaches_below(one: Piece, position: int) -> bool:
     """Whether it passes over positions below `position`: it speaks for other chunks as well."""
     return any(hole.start < position for hole, _ in one.silence)

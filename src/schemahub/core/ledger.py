@@ -47,12 +47,13 @@ class Ledger:
     origins: tuple[int, ...] = ()
     seen: tuple[SeenName, ...] = ()
     bad: tuple[BadName, ...] = ()
+    attested: tuple[AbsentName, ...] = ()
 
     @staticmethod
     def of(entries: Iterable[RawEntry], cached: Checkpoint | None = None) -> Ledger:
         """`cached` is what a checkpoint vouches for and the listing left out."""
         raws: list[RawName] = []
-        absents: list[Span] = []
+        attested: list[AbsentName] = []
         origins: list[int] = []
         seen: list[SeenName] = []
         bad: list[BadName] = []
@@ -61,7 +62,7 @@ class Ledger:
                 case RawName():
                     raws.append(entry)
                 case AbsentName():
-                    absents.append(entry.span)
+                    attested.append(entry)
                 case OriginName():
                     origins.append(entry.start)
                 case SeenName():
@@ -75,9 +76,15 @@ class Ledger:
             held |= cached.covered
             origins += cached.origins
         # A late trade that was once attested absent is simply held.
-        absent = Coverage.of(absents) - held
+        absent = Coverage.of(name.span for name in attested) - held
         return Ledger(
-            objects, held, absent, tuple(sorted(set(origins))), tuple(sorted(seen)), tuple(bad)
+            objects=objects,
+            held=held,
+            absent=absent,
+            origins=tuple(sorted(set(origins))),
+            seen=tuple(sorted(seen)),
+            bad=tuple(bad),
+            attested=tuple(sorted(attested)),
         )
 
     @property

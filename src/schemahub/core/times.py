@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from schemahub.core.errors import UsageError
 
+Instant = str | date | datetime
 _AGO = re.compile(r"([0-9]{1,6})([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from schemahub.core.layout import Market, RawName, parse_raw
+from schemahub.core.layout import Market
 from schemahub.pipelines import ingest as ingests
 from schemahub.pipelines.ingest import Ingest
 from schemahub.pipelines.lake import Lake
@@ -19,10 +19,6 @@ class Damage:
 
     market: Market
     report: Report
-
-    @property
-    def found(self) -> bool:
-        return bool(self.report.bad_raw or self.report.bad_parts)
 
 
 @dataclass(frozen=True)
@@ -42,14 +38,14 @@ class Repair:
     def heal(self, source: Source, damage: Damage, *, audit: bool) -> ingests.Outcome:
         """Marks corrupt raw, removes corrupt parts, and fetches all that is missing.
 
-        A part is removed only because raw, which is never removed, makes it again.
+        A part is removed only because raw, which is never removed, makes it again; evidence
+        that attests nothing, because the exchange is asked again.
         """
         for key in damage.report.bad_raw:
-            if isinstance(parse_raw(key.rpartition("/")[2]), RawName):
-                self.lake.mark_bad(damage.market, key)
-        for key in damage.report.bad_parts:
+            self.lake.mark_bad(damage.market, key)
+        for key in (*damage.report.bad_parts, *damage.report.bad_evidence):
             self.lake.store.delete(key)
-            self.lake.metrics.emit("part.removed", market=str(damage.market), key=key)
+            self.lake.metrics.emit("damage.removed", market=str(damage.market), key=key)
         # The checkpoint may vouch for what is gone: go by the listing.
         self.lake.forget_checkpoint(damage.market)
         return self.ingest.market(source, damage.market, Wish(audit=audit))

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 
+from schemahub.core import page as pages
 from schemahub.core import parts
-from schemahub.core.errors import ObjectCorrupt, ObjectMissing, RawUnread, StoreError
-from schemahub.core.layout import Market, PartName, RawName, part_key, raw_key
+from schemahub.core.errors import BadAnswer, ObjectCorrupt, ObjectMissing, RawUnread, StoreError
+from schemahub.core.harvest import attests
+from schemahub.core.layout import AbsentName, Market, PartName, RawName, part_key, raw_key
 from schemahub.core.ledger import Ledger
 from schemahub.core.proof import Certificate, Hole, certify
 from schemahub.core.span import NOTHING, Coverage, Span
 from schemahub.core.spec import ExchangeSpec
 from schemahub.core.trade import Rejected
+from schemahub.core.wire import Reader
 from schemahub.pipelines.build import RawRows, read_part
 from schemahub.pipelines.lake import Lake, Specs, target_version
 from schemahub.ports import Mapped, Metrics, Rows, Table
@@ -34,6 +38,7 @@ class _Findings:
     duplicates: int = 0
     bad_raw: list[str] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
+    bad_evidence: list[str] = field(default_factory=list)
     readable: bool = False
     bad_parts: list[str] = field(default_factory=list)
 
@@ -57,6 +62,12 @@ class Report:
     certificate: Certificate
     bad_raw: tuple[str, ...]
     bad_parts: tuple[str, ...]
+    bad_evidence: tuple[str, ...] = ()
+
+    @property
+    def damaged(self) -> tuple[str, ...]:
+        """The keys of all of them."""
+        return (*self.bad_raw, *self.bad_parts, *self.bad_evidence)
 
 
 @dataclass(frozen=True)
@@ -101,7 +112,7 @@ class Verify:
         found.hole(waiting, "missing", "held in raw, not yet in the table: run transform")
         if deep:
             self._read(market, spec, ledger, waiting, found)
-        found.hole(ledger.absent, "absent_at_source", "two runs, a settle time apart, attest it")
+        self._absences(market, spec, ledger, found, deep=deep)
         span = _wanted(ledger, shown)
         certificate = certify(
             market, span, Coverage.of(found.rows), _merge(found.holes), found.duplicates
@@ -115,7 +126,34 @@ class Verify:
             certificate,
             tuple(dict.fromkeys(found.bad_raw)),
             tuple(dict.fromkeys(found.bad_parts)),
+            tuple(found.bad_evidence),
         )
+
+    def _absences(
+        self, market: Market, spec: ExchangeSpec, ledger: Ledger, found: _Findings, *, deep: bool
+    ) -> None:
+        """What is attested absent; by content, that the evidence still says so."""
+        for name in ledger.attested:
+            where = ledger.absent.within(name.span)
+            if not deep or not where or self._attests(market, spec, name):
+                found.hole(where, "absent_at_source", "two runs, a settle time apart, attest it")
+                continue
+            key = raw_key(market, name)
+            found.bad_evidence.append(key)
+            found.hole(where, "missing", f"{key} does not attest that it is absent")
+
+    def _attests(self, market: Market, spec: ExchangeSpec, name: AbsentName) -> bool:
+        key = raw_key(market, name)
+        reader = Reader(spec.trades.fields)
+        told = []
+        try:
+            for line in self.lake.codec.unpack(self.lake.store.read(key), key).splitlines():
+                answer = pages.decode(line)
+                page = pages.read(answer, pages.asked(answer, spec), reader)
+                told.append((answer.served_at, page.silence))
+        except (ObjectCorrupt, BadAnswer, ValueError):
+            return False
+        return attests(told, name.span, timedelta(seconds=spec.settle))
 
     # ------------------------------------------------------------ by names
 
