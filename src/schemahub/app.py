@@ -235,11 +235,17 @@ class App:
             if seed.online
         ]
 
+    def foreign_markets(self) -> list[Market]:
+        """Markets in the lake of exchanges that have no spec here."""
+        held = self.lake.all_markets()
+        return [market for market in held if market.exchange not in self.specs.by_name]
+
     def stored_markets(self, texts: Sequence[str], exchange: str | None = None) -> list[Market]:
         """The markets named, or all that the lake holds. Raises UsageError for others."""
         held = self.lake.all_markets()
         if not texts:
-            return [market for market in held if exchange in (None, market.exchange)]
+            known = [market for market in held if market.exchange in self.specs.by_name]
+            return [market for market in known if exchange in (None, market.exchange)]
         wanted = [self.market(text, exchange) for text in texts]
         for market in wanted:
             if market not in held:
@@ -315,7 +321,7 @@ class LakeBackend:
 
     def verify(self, markets: Sequence[Market]) -> list[Mapping[str, object]]:
         pipeline = self.app.verify()
-        chosen = markets or self.app.lake.all_markets()
+        chosen = markets or self.app.stored_markets([])
         return [pipeline.market(market).certificate.as_json() for market in chosen]
 
     def now(self) -> datetime:

@@ -226,6 +226,20 @@ def test_a_bad_row_is_held_once_two_runs_saw_it_bad(
         assert points(lab.ledger.absent) == WANT_IDS - ids
 
 
+def test_a_trade_whose_id_cannot_be_read_stays_missing_and_fails_no_later_run() -> None:
+    """Asked for alone its row would be the whole answer: its neighbours are asked for too."""
+    lab = Lab(Exchange(old(market(set()))))
+
+    def unreadable(_: int, rows: Rows) -> Rows:
+        return [{**row, "trade_id": "30"} if row["trade_id"] == 30 else row for row in rows]
+
+    for _ in range(3):
+        lab.run(WANT, unreadable)
+        assert lab.ledger.work(WANT) == Coverage((Span(30, 31),))
+    lab.run(WANT)
+    assert lab.ledger.held == Coverage((WANT,))
+
+
 def test_a_late_trade_in_an_attested_hole_is_held_by_the_run_that_asks_again() -> None:
     lab = Lab(Exchange(old(market({30, 31}))))
     for _ in range(2):

@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemahub.core.harvest import Harvest, Piece, Witness, harvest, piece, reaches_below
+from schemahub.core.harvest import (
+    Harvest,
+    Piece,
+    Witness,
+    attests,
+    harvest,
+    piece,
+    reaches_below,
+)
 from schemahub.core.layout import AbsentName, BadName, RawName, SeenName
 from schemahub.core.ledger import Ledger
 from schemahub.core.span import Coverage, Span
@@ -299,6 +307,43 @@ def test_what_was_bad_in_one_run_and_silent_in_the_next_is_resolved_by_a_third(f
     after = saw("b", silence={2}) if first == "bad" else saw("b", bad={2})
     third = reap([replace(now, served_at=NOW + HOUR)], [before, after], HOLE)
     assert third.missing == Coverage()
+
+
+told_at = st.tuples(st.integers(0, 200), numbers)
+
+
+@given(st.lists(told_at, max_size=4), st.integers(0, 20), st.integers(1, 5))
+def test_evidence_attests_a_span_if_two_answers_a_settle_time_apart_pass_over_each_position(
+    told_: list[tuple[int, set[int]]], start: int, length: int
+) -> None:
+    answers = [(NOW + timedelta(seconds=at), Coverage.of_ids(ids)) for at, ids in told_]
+    proven = {
+        position
+        for one, ids in told_
+        for other, others in told_
+        for position in ids & others
+        if other - one >= SETTLE.total_seconds()
+    }
+    wanted = Span(start, start + length)
+    assert attests(answers, wanted, SETTLE) == (set(range(start, start + length)) <= proven)
+
+
+@given(witnesses_, pieces_)
+def test_what_is_called_absent_has_its_evidence_with_it(
+    witnesses: list[Witness], pieces: list[Piece]
+) -> None:
+    """What is stored under `.absent` must convince a reader who has nothing else."""
+    others = [one for one in witnesses if one.run_id != "now"]
+    for name, data in reap(pieces, others).objects:
+        if isinstance(name, AbsentName):
+            kept = labels(data)
+            answers = [(w.served_at, w.silence) for w in others if w.packed in kept]
+            answers += [
+                (one.served_at, Coverage.of(span for span, _ in one.silence))
+                for one in pieces
+                if one.packed in kept
+            ]
+            assert attests(answers, name.span, SETTLE)
 
 
 # ---------------------------------------------------------------- pieces

@@ -80,6 +80,7 @@ def test_a_late_trade_is_held_and_no_longer_absent(entries: list[RawEntry]) -> N
     }
     assert points(ledger.absent) == attested - held_by(entries)
     assert points(ledger.known) == attested | held_by(entries)
+    assert set(ledger.attested) == {e for e in entries if isinstance(e, AbsentName)}
 
 
 @given(listings())

@@ -91,9 +91,12 @@ def test_lines_joined_come_apart_as_they_were(content: list[bytes]) -> None:
 
 
 @pytest.mark.parametrize("depth", [31, 32, 33, 200, 500, 900, 940, 960, 980, 1_000, 2_000])
-def test_nesting_that_can_be_written_can_be_read(depth: int) -> None:
+@pytest.mark.parametrize(
+    ("start", "end"), [(b"[", b"]"), (b'{"},{":', b"}"), (b'[{"a":1},{"a":', b"}]")]
+)
+def test_nesting_that_can_be_written_can_be_read(start: bytes, end: bytes, depth: int) -> None:
     """The envelope is one level more, and a reader may stand deeper in its own calls."""
-    kept = answer(b"[" * depth + b"]" * depth)
+    kept = answer(start * depth + b"1" + end * depth)
     line = encode(kept)
 
     def read_below(calls: int) -> Answer:

@@ -126,6 +126,8 @@ def test_every_coverage_of_seven_positions_with_every_span_and_every_other() -> 
             assert coverage.covers(span) == (ints(span) <= held)
             assert points(coverage.missing(span)) == ints(span) - held
             assert points(coverage.add(span)) == ints(span) | held
+            assert coverage.within(span) == Coverage.of_ids(ints(span) & held)
+            assert coverage.overlaps(span) == bool(ints(span) & held)
         for other, theirs in made:
             assert coverage - theirs == Coverage.of_ids(held - other)
             assert coverage & theirs == Coverage.of_ids(held & other)

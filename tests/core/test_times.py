@@ -56,6 +56,12 @@ def test_what_is_no_time_is_refused_as_one(written: str) -> None:
     assert "7d" in caught.value.do
 
 
+@pytest.mark.parametrize("value", [None, 5, 1.5, b"7d", timedelta(days=7), ["7d"]])
+def test_what_is_not_even_a_text_or_a_date_is_refused_as_no_time(value: object) -> None:
+    with pytest.raises(UsageError, match="is not a time"):
+        instant(value, NOW)
+
+
 def test_a_datetime_beyond_the_calendar_in_utc_is_refused_too() -> None:
     with pytest.raises(UsageError):
         instant(datetime(1, 1, 1, tzinfo=EAST), NOW)

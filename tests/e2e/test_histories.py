@@ -29,6 +29,7 @@ class Day:
         self.w, self.rng = w, random.Random(seed)
         self.log: list[str] = []
         self.damaged = False
+        self.hidden: set[int] = set()
 
     def step(self) -> None:
         steps: list[tuple[int, Callable[[], None]]] = [
@@ -76,8 +77,23 @@ class Day:
 
     def hide(self) -> None:
         low = self.rng.randrange(1, 1_500)
-        self.w.box.set_faults([Fault("hole", ids=range(low, low + self.rng.randrange(1, 5)))])
-        self.log.append(f"hole at {low}")
+        ids = range(low, low + self.rng.randrange(1, 5))
+        self.hidden.update(ids)
+        self.w.box.set_faults([Fault("hole", ids=ids)])
+        self.log.append(f"hole at {ids}")
+
+    def heal(self) -> None:
+        """One healthy run of each job; where holes were shown twice, somebody looks again."""
+        self.w.box.set_faults()
+        self.w.ok("ingest", BTC, ETH, "--full")
+        self.w.run("transform")
+        for market in (BTC, ETH):
+            lost = {one.trade_id for one in self.w.box.truth(market)} - set(self.w.ids(market))
+            assert self.damaged or lost <= self.hidden, f"{market} lost {sorted(lost)[:9]}"
+        self.w.ok("repair", "--audit")
+        for market in (BTC, ETH):
+            if self.w.box.head(market):
+                self.w.assert_whole(market)
 
     def wait(self) -> None:
         self.w.clock.ahead += self.rng.choice([5, 61, 200])
@@ -113,12 +129,7 @@ def test_after_any_history_one_healthy_run_of_each_job_is_enough(
     try:
         for _ in range(14):
             day.step()
-        w.box.set_faults()
-        w.ok("ingest", BTC, ETH, "--full")
-        w.run("transform")
-        w.ok("repair", "--audit")
-        w.assert_whole(BTC)
-        w.assert_whole(ETH)
+        day.heal()
     except AssertionError as error:
         error.add_note("\n".join(day.log))
         raise

@@ -13,7 +13,7 @@ from typing import NoReturn
 import click
 
 from schemahub.cli.words import tell
-from schemahub.core.errors import SchemaHubError, UsageError
+from schemahub.core.errors import SchemaHubError, StoreError, UsageError
 
 # Name: (module, one line of help), in the order in which a new user meets them.
 COMMANDS = {
@@ -91,9 +91,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs a command and exits with its code; errors are three lines on stderr."""
     code = run(list(sys.argv[1:] if arguments is None else arguments))
     try:
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except BrokenPipeError:
         code = READER_GONE
+    except OSError as error:
+        code = code or _unwritten(error)
     if code == READER_GONE:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the interpreter flushes once more
     _flush()
@@ -106,8 +109,17 @@ def run(arguments: list[str]) -> int:
     """Runs a command and returns its exit code."""
     try:
         return _run(arguments)
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):
+        # click's way to say that whoever read our output went away, as `head` does.
         return READER_GONE
+    except OSError as error:
+        return _unwritten(error)
+
+
+def _unwritten(error: OSError) -> int:
+    # What fails at files of the lake or at sockets is translated where it is met.
+    tell(StoreError("the output cannot be written", str(error), "see where stdout goes"))
+    return StoreError.exit_code
 
 
 def _run(arguments: list[str]) -> int:  # noqa: PLR0911  (one for each way to end)
@@ -129,9 +141,8 @@ def _run(arguments: list[str]) -> int:  # noqa: PLR0911  (one for each way to en
             traceback.print_exc()
         tell(error)
         return error.exit_code
-    except SystemExit:
-        # click's way to say that whoever read our output went away, as `head` does.
-        return READER_GONE
+    except OSError:
+        raise
     except Exception as error:  # noqa: BLE001  (the outermost edge)
         if debug:
             traceback.print_exc()
@@ -157,6 +168,7 @@ def _usage(error: click.ClickException) -> tuple[str, str]:
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
-            stream.flush()
+            if stream is not None:
+                stream.flush()
         except (OSError, ValueError):
             continue

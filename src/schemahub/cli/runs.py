@@ -10,7 +10,8 @@ import click
 from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
 from schemahub.cli.words import table
-from schemahub.pipelines.runs import find_run, list_runs, read_run
+from schemahub.core.errors import ObjectCorrupt
+from schemahub.pipelines.runs import RunName, find_run, list_runs, read_run
 
 
 @click.group(invoke_without_command=True)
@@ -30,7 +31,7 @@ def command(shell: Shell, /, **options: Any) -> int:
         return 0
     shell.app.require_lake()
     latest = list_runs(shell.app.store)[: -options["limit"] - 1 : -1]
-    found = [read_run(shell.app.store, run) for run in latest]
+    found = [_read(shell, run) for run in latest]
     if options["as_json"]:
         shell.json({"runs": found})
         return 0
@@ -46,6 +47,15 @@ def command(shell: Shell, /, **options: Any) -> int:
     ]
     table(("run", "command", "started", "seconds", "exit"), rows, right=(3, 4))
     return 0
+
+
+def _read(shell: Shell, run: RunName) -> dict[str, Any]:
+    """A record; of a damaged one what its name says. One must not hide the others."""
+    try:
+        return read_run(shell.app.store, run)
+    except ObjectCorrupt as error:
+        shell.say(f"{error}: it is only a record, and can be deleted")
+        return {"run_id": run.run_id, "command": "damaged"}
 
 
 @command.command("show")

@@ -10,6 +10,7 @@ from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
 from schemahub.cli.verify import explicit_exchange
 from schemahub.cli.words import table
+from schemahub.core.errors import ObjectCorrupt
 from schemahub.core.layout import Market
 from schemahub.core.span import Coverage
 from schemahub.pipelines.runs import list_runs, read_run
@@ -69,5 +70,9 @@ def _last_run(shell: Shell) -> dict[str, Any] | None:
     runs = list_runs(shell.app.store)
     if not runs:
         return None
-    run = read_run(shell.app.store, runs[-1])
+    try:
+        run = read_run(shell.app.store, runs[-1])
+    except ObjectCorrupt as error:
+        shell.say(f"{error}: it is only a record, and can be deleted")
+        return None
     return {name: run.get(name) for name in ("run_id", "command", "ended_at", "exit_code")}

@@ -34,6 +34,9 @@ def command(shell: Shell, /, **options: Any) -> int:
     """
     shell.app.require_lake()
     markets = shell.app.stored_markets(options["markets"], explicit_exchange(shell))
+    foreign = [] if options["markets"] else shell.app.foreign_markets()
+    for market in foreign:
+        shell.say(f"{market}: not looked at, there is no spec of {market.exchange} here")
     if not markets:
         raise UsageError(
             "there is nothing to verify",
@@ -45,7 +48,7 @@ def command(shell: Shell, /, **options: Any) -> int:
         shell.json({"markets": [certificate.as_json() for certificate in found]})
     else:
         print_certificates(found)
-    return conclude(found)
+    return conclude(found) or (3 if foreign else 0)
 
 
 def conclude(found: list[Certificate]) -> int:

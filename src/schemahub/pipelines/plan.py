@@ -8,7 +8,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from schemahub.core import page as pages
-from schemahub.core.errors import BadAnswer, IdsRestarted, ObjectCorrupt, SchemaHubError
+from schemahub.core.errors import (
+    BadAnswer,
+    IdsRestarted,
+    ObjectCorrupt,
+    ObjectMissing,
+    SchemaHubError,
+)
 from schemahub.core.layout import Market, OriginName, raw_key
 from schemahub.core.ledger import Ledger
 from schemahub.core.page import Answer
@@ -142,32 +148,45 @@ class Planner:
     def _check_head(
         self, source: Source, market: Market, ledger: Ledger, head: Fetched
     ) -> tuple[str, ...]:
-        """A head below what is held is a lagging replica, or ids that began again."""
+        """A head that contradicts what is held: ids that began again, or another market's.
+
+        One that is merely behind is a lagging replica, which is noted.
+        """
         held = ledger.held
-        newest = head.page.ids.stop - 1
-        if not held or newest >= held.stop - 1:
+        if not held:
             return ()
+        newest = head.page.ids.stop - 1
         behind = held.stop - 1 - newest
         why = f"its newest id is {newest}, but {held.stop - 1} is held"
-        if behind > source.spec.head_slack or not self._same(source, market, head, newest):
+        if behind > source.spec.head_slack or not self._agrees(source, market, ledger, head):
             raise IdsRestarted(
-                f"the ids of {market} began again",
-                why,
-                "nothing was written; move this market's raw folder away to begin anew",
+                f"the ids of {market} began again, or it was answered about another market",
+                why if behind > 0 else "rows of ids that are held have other content now",
+                "nothing was written; if it stays so, move this market's raw folder away",
             )
-        return (f"the exchange lags: {why}; nothing newer can be known now",)
+        return (f"the exchange lags: {why}; nothing newer can be known now",) if behind > 0 else ()
 
-    def _same(self, source: Source, market: Market, head: Fetched, position: int) -> bool:
-        """Whether the head's newest row is the one that is held under its id."""
-        theirs = _row(source, head.answer, position)
-        for name in self.lake.ledger(market).overlapping(Span(position, position + 1)):
+    def _agrees(self, source: Source, market: Market, ledger: Ledger, head: Fetched) -> bool:
+        """Whether any row that the head shares with what is held is the same.
+
+        True as well if none is shared, or if what is held cannot be read: others report that.
+        """
+        shared = head.page.ids & ledger.held
+        if not shared:
+            return True
+        last = Span(shared.stop - 1, shared.stop)
+        names = ledger.overlapping(last) or self.lake.ledger(market).overlapping(last)
+        theirs = _trades(source, head.answer)
+        for name in names:
             try:
-                lines = self.lake.raw(market, name).lines.splitlines()
-                rows = [_row(source, pages.decode(line), position) for line in lines]
-            except (ObjectCorrupt, ValueError):
-                continue  # verify and transform report it; it cannot speak here
-            if any(row is not None and row != theirs for row in rows):
-                return False
+                # Lines ascend, so the last one holds the newest rows.
+                for line in reversed(self.lake.raw(market, name).lines.splitlines()):
+                    mine = _trades(source, pages.decode(line))
+                    common = mine.keys() & theirs.keys()
+                    if common:
+                        return any(mine[position] == theirs[position] for position in common)
+            except (ObjectCorrupt, ObjectMissing, ValueError):
+                continue
         return True
 
     # ------------------------------------------------------------ the origin
@@ -229,12 +248,13 @@ class Planner:
             return False
 
 
-def _row(source: Source, answer: Answer, position: int) -> Trade | None:
+def _trades(source: Source, answer: Answer) -> dict[int, Trade]:
+    """The good rows of an answer. Raises ValueError if it is not a list."""
+    found = {}
     for raw in source.reader.split(answer.body):
         try:
             trade = source.reader.trade(raw, answer.latest)
         except RowRefused:
             continue
-        if trade.position == position:
-            return trade
-    return None
+        found[trade.position] = trade
+    return found
