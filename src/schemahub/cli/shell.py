@@ -96,7 +96,7 @@ def shell(options: dict[str, Any], *, reads: bool = False) -> Shell:
             flags[name] = options.pop(name)
     configured = configure(flags)
     app = App(configured.settings)
-    app.metrics.listen(_warn)
+    app.metrics.listen(_Warnings())
     _listen(app, at_once=reads)
     return Shell(
         app,
@@ -108,13 +108,16 @@ def shell(options: dict[str, Any], *, reads: bool = False) -> Shell:
     )
 
 
-_told: set[object] = set()
+class _Warnings:
+    """Damage that heals by itself is said all the same, once."""
 
+    def __init__(self) -> None:
+        self._told: set[object] = set()
 
-def _warn(event: str, fields: Mapping[str, object]) -> None:
-    """Damage that heals by itself is said all the same."""
-    if event in {"checkpoint.corrupt", "sighting.corrupt"} and fields["key"] not in _told:
-        _told.add(fields["key"])
+    def __call__(self, event: str, fields: Mapping[str, object]) -> None:
+        if event not in {"checkpoint.corrupt", "sighting.corrupt"} or fields["key"] in self._told:
+            return
+        self._told.add(fields["key"])
         print(
             f"warning SH-OBJECT-CORRUPT: {fields['key']} is damaged and is not used\n"
             f"  why: {fields.get('why', 'it cannot be read')}\n"

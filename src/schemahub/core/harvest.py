@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import permutations
 
 from schemahub.core.layout import AbsentName, RawEntry, SeenName
 from schemahub.core.ledger import Ledger
@@ -154,7 +155,9 @@ def attests(told: Sequence[tuple[datetime, Coverage]], span: Span, settle: timed
     Each position needs two of them, `settle` apart.
     """
     agreed = _union(
-        earlier & later for at, earlier in told for then, later in told if then - at >= settle
+        earlier & later
+        for (at, earlier), (then, later) in permutations(told, 2)
+        if then - at >= settle
     )
     return agreed.covers(span)
 

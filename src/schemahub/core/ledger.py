@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from schemahub.core.layout import (
     AbsentName,
@@ -129,6 +129,11 @@ class Ledger:
         """The name under which `span` is stored now: past every revision marked corrupt."""
         revisions = [mark.revision for mark in self.bad if mark.span == span]
         return RawName(span, max(revisions, default=-1) + 1)
+
+    def without(self, left_out: Callable[[RawName], bool]) -> Ledger:
+        """The same ledger as if these objects were not there."""
+        objects = tuple(name for name in self.objects if not left_out(name))
+        return replace(self, objects=objects, held=Coverage.of(name.span for name in objects))
 
     def overlapping(self, span: Span) -> tuple[RawName, ...]:
         return tuple(name for name in self.objects if name.span.overlaps(span))

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from schemahub.core import parts
-from schemahub.core.errors import ObjectCorrupt, ObjectMissing, SchemaHubError, StoreError
-from schemahub.core.layout import Market, complete_key
+from schemahub.core.errors import (
+    ObjectCorrupt,
+    ObjectMissing,
+    RawUnread,
+    SchemaHubError,
+    StoreError,
+)
+from schemahub.core.layout import Market, complete_key, raw_key
 from schemahub.pipelines.build import Builder, Built, PartTask
 from schemahub.pipelines.lake import Lake, Specs, rebuild_version, target_version
 from schemahub.ports import Metrics, Tasks
@@ -16,6 +22,8 @@ from schemahub.ports import Metrics, Tasks
 # How often a market is planned anew because a listed object turned out corrupt or gone.
 # Each round sets at least one aside; this only bounds a store that keeps losing them.
 ROUNDS = 1_000
+# So many objects that a spec does not read are not accidents of single objects.
+MOST_UNREAD = 20
 # Below this another process costs more than it gives.
 ROWS_WORTH_A_PROCESS = 1 << 20
 
@@ -32,6 +40,7 @@ class Outcome:
     bytes: int = 0
     notes: list[str] = field(default_factory=list)
     error: SchemaHubError | None = None
+    unread: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -52,7 +61,7 @@ class Transform:
         return [
             task
             for market in markets
-            for task in self._plan(market, version.get(market.exchange, 0))
+            for task in self._plan(market, version.get(market.exchange, 0), frozenset())
         ]
 
     def versions(
@@ -72,7 +81,11 @@ class Transform:
         versions = self.versions(known, rebuild=rebuild)
         again = known
         for _ in range(ROUNDS):
-            tasks = self.plan(again, versions)
+            tasks = [
+                task
+                for market in again
+                for task in self._plan(market, versions[market.exchange], outcomes[market].unread)
+            ]
             self.metrics.emit("parts.planned", parts=len(tasks))
             again = self._round(tasks, outcomes, workers)
             if not again:
@@ -133,6 +146,8 @@ class Transform:
         """Whether the market can go on without what the error is about."""
         if isinstance(error, ObjectMissing):
             return True
+        if isinstance(error, RawUnread):
+            return self._leave_out(task, error, outcome)
         if not isinstance(error, ObjectCorrupt) or not error.key.startswith("raw_"):
             return False
         self.lake.mark_bad(task.market, error.key)
@@ -144,8 +159,23 @@ class Transform:
         )
         return True
 
-    def _plan(self, market: Market, version: int) -> Iterator[PartTask]:
-        ledger = self.lake.ledger(market)
+    def _leave_out(self, task: PartTask, error: RawUnread, outcome: Outcome) -> bool:
+        """Whether the market can go on without an object that the spec does not read.
+
+        For this run only: the spec may be what is wrong, so nothing is marked. It surely is
+        if nothing else can be read either.
+        """
+        outcome.unread.add(error.key)
+        others = {raw_key(task.market, name) for name in self.lake.ledger(task.market).objects}
+        if others <= outcome.unread or len(outcome.unread) > MOST_UNREAD:
+            return False
+        if outcome.state != "failed":
+            outcome.state = "partial"
+        outcome.notes.append(f"{error}; left out: {error.do}")
+        return True
+
+    def _plan(self, market: Market, version: int, unread: Collection[str]) -> Iterator[PartTask]:
+        ledger = self.lake.ledger(market).without(lambda name: raw_key(market, name) in unread)
         existing = self.lake.parts(version, market) if version else []
         spec = self.specs.of(market.exchange)
         for span in parts.to_write(ledger.held, existing):
