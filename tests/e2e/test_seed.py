@@ -92,7 +92,8 @@ def test_a_market_that_is_no_longer_listed_stays_marked_and_is_not_asked_for(mak
         assert set(box.stats().by_market) == {"BTC-USD", "BTC-EUR"}
     # It comes back.
     assert w.ok("update-seed", "--json").json()["offline"] == []
-    w.ok("run")
+    w.ok("ingest", "ETH-USD")
+    w.ok("transform")
     w.assert_whole("ETH-USD")
 
 

@@ -83,3 +83,24 @@ def test_a_signal_while_it_waits_its_turn_ends_it_too(make: Make) -> None:
     w.box.set_faults()
     w.ok("run", BTC)
     w.assert_whole()
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("delay", [1.0, 1.6, 2.2])
+def test_a_signal_to_a_transform_of_many_processes_leaves_none_behind(
+    make: Make, delay: float
+) -> None:
+    symbols = ("BTC-USD", "ETH-USD", "SOL-USD", "DOGE-USD")
+    w = make(dict.fromkeys(symbols, 40_000))
+    w.ok("ingest", *symbols, "--full", "--chunk-concurrency", "15")
+    process = w.start("transform", "--workers", "2", start_new_session=True)
+    time.sleep(delay)
+    process.send_signal(signal.SIGTERM)
+    process.wait(GONE_WITHIN)
+    assert ended(process).code in {0, 143}
+    time.sleep(0.5)
+    group = ["pgrep", "-g", str(process.pid)]
+    assert subprocess.run(group, capture_output=True, check=False).stdout == b""
+    w.ok("transform")
+    for symbol in symbols:
+        w.assert_whole(symbol)
