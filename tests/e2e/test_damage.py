@@ -84,12 +84,18 @@ EVERY: dict[str, Damage] = {
 }
 
 
+CASES = [
+    pytest.param(damage, id=name, marks=() if name in SOME else pytest.mark.heavy)
+    for name, damage in EVERY.items()
+]
+
+
 def assert_healed(w: World) -> None:
     w.ok("repair")
     w.assert_whole()
 
 
-@pytest.mark.parametrize("damage", EVERY.values(), ids=EVERY)
+@pytest.mark.parametrize("damage", CASES)
 def test_a_damaged_raw_object_is_found_and_fetched_again(w: World, damage: Damage) -> None:
     damage(w.raw()[1])
     found = w.certificate(code=4)
@@ -141,7 +147,7 @@ def test_a_price_changed_with_a_good_checksum_is_a_conflict(w: World) -> None:
     assert hole["span"][1] - hole["span"][0] == 1
 
 
-@pytest.mark.parametrize("damage", EVERY.values(), ids=EVERY)
+@pytest.mark.parametrize("damage", CASES)
 def test_a_damaged_part_is_found_and_made_again(w: World, damage: Damage) -> None:
     damage(w.parts()[-1])
     assert w.certificate(code=4)["status"] == "missing"

@@ -79,6 +79,7 @@ PASSING: list[tuple[str, dict[str, Any]]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.heavy
 def test_every_passing_fault_is_healed_within_the_run(make: Make) -> None:
     """One each, on answers 3, 4, 5 …; the first two show where history begins and ends."""
     w = make(24_000)

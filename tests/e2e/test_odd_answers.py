@@ -98,8 +98,8 @@ def test_a_replica_that_lags_in_two_runs_is_never_taken_for_absence(make: Make) 
 
 
 def test_pages_that_are_short_in_two_runs_are_never_taken_for_absence(make: Make) -> None:
-    w = make(3_000)
-    for _ in range(3):
+    w = make(1_500)
+    for _ in range(2):
         w.box.set_faults([Fault("short_page", keep=0.5, start=2)])
         w.run("ingest", BTC, "--full")
         w.clock.ahead += SETTLE

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 
 from schemahub.sandbox import Fault, Generated, Market, Sandbox
 from tests.e2e.conftest import Make
 from tests.e2e.world import World, changed
 
+NOW = time.time()  # the same trades whichever sandbox serves them
 MARKETS = {
-    "BTC-USD": Market(Generated(seed=5, trades=40)),
-    "ETH-USD": Market(Generated(seed=5, trades=30)),
-    "BTC-EUR": Market(Generated(seed=5, trades=20)),
-    "OLD-USD": Market(Generated(seed=5, trades=10), status="delisted"),
+    "BTC-USD": Market(Generated(seed=5, trades=40, end_ts=NOW)),
+    "ETH-USD": Market(Generated(seed=5, trades=30, end_ts=NOW)),
+    "BTC-EUR": Market(Generated(seed=5, trades=20, end_ts=NOW)),
+    "OLD-USD": Market(Generated(seed=5, trades=10, end_ts=NOW), status="delisted"),
 }
 
 
