@@ -175,8 +175,14 @@ class Lake:
         Listed before their marks: a version that completes in between is only seen one
         reading later.
         """
-        versions = sorted(self.versions(exchange))
-        return [version for version in versions if self.complete(version, exchange)]
+        found = []
+        for folder in self.store.folders("unified_trades/"):
+            version = parse_version(folder)
+            # By the folder, not by its PLAN: a lost PLAN must not make the rows disappear.
+            names = self.store.folders(f"unified_trades/{folder}/") if version else ()
+            if version is not None and f"exchange={exchange}" in names:
+                found.append(version)
+        return [version for version in sorted(found) if self.complete(version, exchange)]
 
     def parts(self, version: int, market: Market) -> list[Span]:
         prefix = part_prefix(version, market)
