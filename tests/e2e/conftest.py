@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from schemahub.adapters import specs
+from schemahub.core.spec import ExchangeSpec
 from schemahub.sandbox import Generated, Sandbox
 from tests.e2e.world import BTC, Clock, World
 
@@ -39,3 +41,20 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries wait for nothing: what fails eight times fails at once."""
     monkeypatch.setattr("schemahub.adapters.http.client.retry_delay", lambda attempt, dice: 0.0)
+
+
+@pytest.fixture(autouse=True)
+def _specs_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fifth of a command's time is YAML; here hundreds of commands read the same file."""
+    read = specs.load
+
+    def load(path: Path) -> ExchangeSpec:
+        seen = (path, path.stat().st_mtime_ns)
+        if seen not in _READ:
+            _READ[seen] = read(path)
+        return _READ[seen]
+
+    monkeypatch.setattr("schemahub.adapters.specs.load", load)
+
+
+_READ: dict[tuple[Path, int], ExchangeSpec] = {}

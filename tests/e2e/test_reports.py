@@ -53,6 +53,26 @@ def test_a_closed_pipe_is_no_error(make: Make) -> None:
     assert process.returncode in {0, 141}
 
 
+def test_a_job_is_done_whoever_listens(make: Make) -> None:
+    w = make(50)
+    line = " ".join([sys.executable, "-m", "schemahub.cli", *w.arguments("run", BTC)])
+    done = subprocess.run(["sh", "-c", f"{line} >&- 2>&-"], check=False, timeout=60)
+    assert done.returncode == 0
+    w.assert_whole()
+
+
+def test_an_output_that_cannot_be_written_is_told(make: Make) -> None:
+    w = make(50)
+    w.fetch()
+    with Path("/dev/full").open("w") as full:
+        process = subprocess.run(
+            [sys.executable, "-m", "schemahub.cli", *w.arguments("verify", "--json")],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60,
+        )  # fmt: skip
+    assert process.returncode == 1
+    assert len(process.stderr.splitlines()) == 3
+
+
 # ---------------------------------------------------------------- exit codes of run
 
 

@@ -89,6 +89,8 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs a command and exits with its code; errors are three lines on stderr."""
+    if sys.stderr is None:  # closed by the caller; messages must not end up on stdout
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  (for good)
     code = run(list(sys.argv[1:] if arguments is None else arguments))
     try:
         if sys.stdout is not None:
