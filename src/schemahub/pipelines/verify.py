@@ -102,8 +102,15 @@ class Verify:
         stems = self.lake.quarantined_stems(market)
         found = _Findings()
         shown = Coverage.of(span for piece in slices for span in piece.keep)
+        versions = self.lake.versions(market.exchange)
         for piece in slices:
-            if deep:
+            if versions.get(piece.version) != spec.shape():
+                found.hole(
+                    Coverage(piece.keep),
+                    "missing",
+                    f"v{piece.version} is not known to be of today's spec: run transform",
+                )
+            elif deep:
                 self._deep(market, spec, ledger, piece, found)
             else:
                 self._shallow(market, ledger, piece, stems, found)
@@ -200,13 +207,6 @@ class Verify:
         piece: parts.Slice,
         found: _Findings,
     ) -> None:
-        if self.lake.versions(market.exchange).get(piece.version) != spec.shape():
-            found.hole(
-                Coverage(piece.keep),
-                "missing",
-                f"shown as an older spec reads it (v{piece.version}): run transform",
-            )
-            return
         try:
             part = read_part(self.lake, self.table, piece.version, market, piece.part)
         except ObjectCorrupt as error:
