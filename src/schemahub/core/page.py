@@ -44,7 +44,7 @@ class Answer:
 
     @property
     def served_at(self) -> datetime:
-        """The server's word for now; ours where it does not say. Aware UTC."""
+        """When it was, by the server's word; by ours where it does not say. Aware UTC."""
         try:
             moment = parsedate_to_datetime(self.date)
         except (ValueError, OverflowError):
