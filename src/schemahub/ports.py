@@ -6,8 +6,8 @@ Every method may raise the errors named; nothing else leaves an adapter.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
 from schemahub.core.errors import SchemaHubError
@@ -23,10 +23,11 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A listed object; `size` in bytes."""
+    """A listed object; `size` in bytes, `created_at` by the store's own clock."""
 
     key: str
     size: int
+    created_at: datetime = field(default=datetime.min.replace(tzinfo=UTC), compare=False)
 
 
 class Store(Protocol):
@@ -61,6 +62,18 @@ class Store(Protocol):
 
     def locate(self, key: str) -> str:
         """A path or URL at which a query engine opens the object."""
+        ...
+
+    def now(self) -> datetime:
+        """The clock by which `Entry.created_at` is told; aware, UTC."""
+        ...
+
+    def leftovers(self, before: datetime) -> Iterator[str]:
+        """What writers that died left since before that time; never an object."""
+        ...
+
+    def sweep(self, leftover: str) -> None:
+        """Remove one of these, if there."""
         ...
 
 
@@ -223,6 +236,61 @@ class Tasks(Protocol):
         process was asked to stop no item is drawn any more; those under way get 3 s.
         Any other exception is a bug and is raised.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a lease: `owner` as people read it, `renewed_at` by the holder's own clock."""
+
+    name: str
+    owner: str
+    generation: int
+    renewed_at: datetime
+
+
+class Lease(Protocol):
+    """A lease that was got. It saves work; nothing that is written depends on it."""
+
+    @property
+    def generation(self) -> int:
+        """Grows with every holder: the fencing token."""
+        ...
+
+    @property
+    def held(self) -> bool:
+        """False once another took it, or once it could not be renewed for 2/3 of its life.
+
+        Then no new work should begin; what is under way may be finished.
+        """
+        ...
+
+    def release(self) -> None:
+        """Let others have it now. Never raises; does nothing the second time."""
+        ...
+
+
+class Leases(Protocol):
+    """Who works on what, among processes that share a lake. Names are as keys are."""
+
+    def acquire(self, name: str) -> Lease | Holder:
+        """The lease, renewed in the background until it is released, or who holds it.
+
+        A holder whose record did not change for the whole life of a lease, by this process's
+        own monotonic clock, is taken for dead: so ask again. Raises StoreError.
+        """
+        ...
+
+    def doubtful(self, holder: Holder) -> bool:
+        """Whether it is worth to ask again: by its own words the holder was silent too long."""
+        ...
+
+    def records(self) -> Sequence[Holder]:
+        """Every lease that is held, or was by a process that died. Raises StoreError."""
+        ...
+
+    def remove(self, name: str) -> bool:
+        """Take a lease away from whoever holds it; False if nobody does."""
         ...
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,26 @@ def test_a_prefix_may_end_anywhere_and_start_after_is_exclusive(store: Store) ->
     assert keys(store, "r/BTC-USD/", "r/BTC-USD/02") == []
     assert keys(store, "r/", "a") == names[:4]
     assert keys(store, "r/", "z") == []
+
+
+def test_an_entry_tells_when_it_was_created_by_the_stores_own_clock(store: Store) -> None:
+    second = timedelta(seconds=1)  # the coarsest clock of a store
+    before = store.now()
+    store.create("a", b"1")
+    between = store.now()
+    store.create("a", b"later, and in vain")
+    store.create("b", b"2")
+    after = store.now()
+    a, b = store.list("")
+    assert before - second <= a.created_at <= between + second
+    assert between - second <= b.created_at <= after + second
+    assert before.tzinfo is not None
+
+
+def test_a_store_at_rest_has_no_leftovers(store: Store) -> None:
+    store.create("a/b", b"1")
+    store.put("a/c", b"2")
+    assert list(store.leftovers(store.now() + timedelta(days=1))) == []
 
 
 segments = st.sampled_from(["a", "b", "a-", "a.b", "ab", "0", "é", "=", "B"])

@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 import threading
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,28 @@ def test_leftovers_of_crashes_are_never_seen(lake: Path) -> None:
     os.mkfifo(lake / "a" / "pipe")
     assert keys(store) == ["a/b"]
     assert list(store.folders("")) == ["a"]
+
+
+def test_leftovers_are_told_by_age_and_swept(lake: Path) -> None:
+    store = LocalStore(lake)
+    store.create("a/b/x", b"1")
+    old = lake / "a" / "b" / ".0123456789abcdef01234567.tmp"
+    young = lake / "a" / ".76543210fedcba9876543210.tmp"
+    foreign = lake / "a" / ".DS_Store"
+    for path in (old, young, foreign):
+        path.write_bytes(b"half")
+    for path in (old, foreign):
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+    found = list(store.leftovers(store.now() - timedelta(hours=1)))
+    assert found == ["a/b/.0123456789abcdef01234567.tmp"]
+    store.sweep(found[0])
+    store.sweep(found[0])  # somebody else was first
+    assert not old.exists()
+    assert young.exists()
+    for wrong in ("a/b/x", "a/.DS_Store", "../.0123456789abcdef01234567.tmp"):
+        with pytest.raises(StoreError):
+            store.sweep(wrong)
+    assert foreign.exists()
 
 
 def test_symbolic_links_do_not_lead_out(lake: Path, tmp_path: Path) -> None:

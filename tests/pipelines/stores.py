@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from datetime import datetime
 
 from schemahub.core.errors import ObjectMissing
 from schemahub.ports import Entry, Store
@@ -39,6 +40,15 @@ class Wrapped:
 
     def locate(self, key: str) -> str:
         return self.inner.locate(key)
+
+    def now(self) -> datetime:
+        return self.inner.now()
+
+    def leftovers(self, before: datetime) -> Iterator[str]:
+        return self.inner.leftovers(before)
+
+    def sweep(self, leftover: str) -> None:
+        self.inner.sweep(leftover)
 
 
 class Torn(Wrapped):

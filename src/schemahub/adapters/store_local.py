@@ -1,22 +1,26 @@
 """A lake in a folder: objects are files, made durable by fsync and exclusive by `link`."""
 
 # What is promised here is a sequence of system calls: they go by their own names.
-# ruff: noqa: PTH100, PTH102, PTH105, PTH108, PTH112, PTH118, PTH120, PTH123
+# ruff: noqa: PTH100, PTH102, PTH105, PTH108, PTH112, PTH118, PTH119, PTH120, PTH123
 
 from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from schemahub.core.errors import ObjectMissing, StoreError
+from schemahub.core.keys import check_folder, check_key, check_prefix, is_unicode, refused
 from schemahub.ports import Entry
 
 _MOST_SCANS = 100  # of one folder, for two that agree
+_TEMP = re.compile(r"\.[0-9a-f]{24}\.tmp")
 _NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
 
 
@@ -70,16 +74,14 @@ class LocalStore:
                 return opened.read()
 
     def list(self, prefix: str, start_after: str = "") -> Iterator[Entry]:
-        _check_prefix(prefix)
+        check_prefix(prefix)
         folder = prefix.rpartition("/")[0]
         if folder:
             self._keep_inside(os.path.join(self._root, folder), folder)
         return self._walk(f"{folder}/" if folder else "", prefix, start_after)
 
     def folders(self, prefix: str) -> Iterator[str]:
-        _check_prefix(prefix)
-        if prefix and not prefix.endswith("/"):
-            raise _refused(prefix, "folders are asked for below a name that ends in /")
+        check_folder(prefix)
         if prefix:
             self._keep_inside(os.path.join(self._root, prefix), prefix)
         return self._folders(prefix)
@@ -99,22 +101,37 @@ class LocalStore:
     def delete(self, key: str) -> None:
         path = self._path(key)
         with _translated(key, "delete"):
-            try:
-                os.unlink(path)
-            except OSError as error:
-                if error.errno in _NOT_THERE:
-                    return
-                raise
-            _fsync_folder(os.path.dirname(path))
+            if _unlink(path):
+                _fsync_folder(os.path.dirname(path))
 
     def locate(self, key: str) -> str:
         return self._path(key)
+
+    def now(self) -> datetime:
+        # Asking the disk would take a write, and this is asked in dry runs too.
+        return datetime.now(UTC)
+
+    def leftovers(self, before: datetime) -> Iterator[str]:
+        for folder, folders, files in os.walk(self._root):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            for name in sorted(files):
+                path = os.path.join(folder, name)
+                if _TEMP.fullmatch(name) and _older(path, before):
+                    yield os.path.relpath(path, self._root)
+
+    def sweep(self, leftover: str) -> None:
+        if not _TEMP.fullmatch(os.path.basename(leftover)):
+            raise refused(leftover, "it is no temporary file of a lake")
+        folder = os.path.dirname(os.path.join(self._root, leftover))
+        self._keep_inside(folder, leftover)
+        with _translated(leftover, "delete"):
+            _unlink(os.path.join(self._root, leftover))
 
     # ------------------------------------------------------------ names
 
     def _path(self, key: str) -> str:
         """Where `key` lies. Raises StoreError if that is not below the root."""
-        _check(key)
+        check_key(key)
         path = os.path.join(self._root, *key.split("/"))
         # The last part is never followed (O_NOFOLLOW, link), so only the folder is resolved.
         self._keep_inside(os.path.dirname(path), key)
@@ -124,7 +141,7 @@ class LocalStore:
         with _translated(key, "resolve"):
             real = os.path.realpath(folder)
         if real != self._real_root and not real.startswith(os.path.join(self._real_root, "")):
-            raise _refused(key, f"a symbolic link leads out of {self._root}, to {real}")
+            raise refused(key, f"a symbolic link leads out of {self._root}, to {real}")
 
     # ------------------------------------------------------------ writing
 
@@ -182,9 +199,9 @@ class LocalStore:
                 if wanted and not passed:
                     yield from self._walk(key, prefix, start_after)
             elif key.startswith(prefix) and key > start_after:
-                size = self._size(key)
-                if size is not None:
-                    yield Entry(key, size)
+                found = self._entry(key)
+                if found is not None:
+                    yield found
 
     def _folders(self, prefix: str) -> Iterator[str]:
         for name, is_folder in sorted(self._scan(prefix)):
@@ -212,12 +229,13 @@ class LocalStore:
             "find out who writes into this folder so fast",
         )
 
-    def _size(self, key: str) -> int | None:
+    def _entry(self, key: str) -> Entry | None:
         with _translated(key, "list"):
             try:
-                return os.lstat(os.path.join(self._root, key)).st_size
+                found = os.lstat(os.path.join(self._root, key))
             except FileNotFoundError:
                 return None  # deleted since the scan
+            return Entry(key, found.st_size, _moment(found))
 
 
 def _names(path: str) -> set[tuple[str, bool]]:
@@ -226,7 +244,7 @@ def _names(path: str) -> set[tuple[str, bool]]:
         with os.scandir(path) as scan:
             for entry in scan:
                 name = entry.name
-                if name.startswith(".") or "\\" in name or not _unicode(name):
+                if name.startswith(".") or "\\" in name or not is_unicode(name):
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     found.add((name, True))
@@ -235,6 +253,28 @@ def _names(path: str) -> set[tuple[str, bool]]:
     except (FileNotFoundError, NotADirectoryError):
         return set()
     return found
+
+
+def _unlink(path: str) -> bool:
+    """Whether it was there."""
+    try:
+        os.unlink(path)
+    except OSError as error:
+        if error.errno in _NOT_THERE:
+            return False
+        raise
+    return True
+
+
+def _moment(found: os.stat_result) -> datetime:
+    return datetime.fromtimestamp(found.st_mtime, UTC)
+
+
+def _older(path: str, before: datetime) -> bool:
+    try:
+        return _moment(os.lstat(path)) < before
+    except FileNotFoundError:
+        return False
 
 
 def _make_all(folder: str) -> None:
@@ -259,48 +299,6 @@ def _fsync_folder(path: str) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
-
-
-# ---------------------------------------------------------------- names
-
-
-def _check(key: str) -> None:
-    """Raises StoreError for a name that could mean something else than a file below the root."""
-    if not key:
-        raise _refused(key, "it is empty")
-    for segment in key.split("/"):
-        _check_segment(key, segment)
-
-
-def _check_prefix(prefix: str) -> None:
-    *whole, last = prefix.split("/")
-    for segment in whole:
-        _check_segment(prefix, segment)
-    if last:
-        _check_segment(prefix, last)
-
-
-def _check_segment(key: str, segment: str) -> None:
-    if not segment:
-        raise _refused(key, "it begins or ends with / or holds //")
-    if segment.startswith("."):
-        raise _refused(key, "a part of it begins with a dot")
-    if "\\" in segment or "\0" in segment:
-        raise _refused(key, "it holds a backslash or NUL")
-    if not _unicode(segment):
-        raise _refused(key, "it is not Unicode")
-
-
-def _unicode(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _refused(key: str, why: str) -> StoreError:
-    return StoreError(f"{key!r} is not an object's name", why, "this is a bug; please report it")
 
 
 # ---------------------------------------------------------------- errors

@@ -3,94 +3,78 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
-from schemahub.core.errors import ObjectMissing, StoreError
+from schemahub.core.errors import ObjectMissing
+from schemahub.core.keys import check_folder, check_key, check_prefix
 from schemahub.ports import Entry
+
+
+def _machine() -> datetime:
+    return datetime.now(UTC)
 
 
 class MemoryStore:
     """ports.Store. Safe to use from many threads; every operation is atomic."""
 
-    def __init__(self) -> None:
-        self._objects: dict[str, bytes] = {}
+    def __init__(self, now: Callable[[], datetime] = _machine) -> None:
+        self._objects: dict[str, tuple[bytes, datetime]] = {}
         self._lock = threading.Lock()
+        self._now = now
 
     def create(self, key: str, data: bytes) -> bool:
-        _check(key)
+        check_key(key)
         with self._lock:
             if key in self._objects:
                 return False
-            self._objects[key] = bytes(data)
+            self._objects[key] = (bytes(data), self._now())
             return True
 
     def read(self, key: str) -> bytes:
-        _check(key)
+        check_key(key)
         with self._lock:
             if key not in self._objects:
                 raise ObjectMissing(f"{key} is not there", "in the memory store")
-            return self._objects[key]
+            return self._objects[key][0]
 
     def list(self, prefix: str, start_after: str = "") -> Iterator[Entry]:
-        _check_prefix(prefix)
+        check_prefix(prefix)
         # Code points sort as their UTF-8 bytes do.
         with self._lock:
             found = sorted(
-                (key, len(data))
-                for key, data in self._objects.items()
+                (key, len(data), created_at)
+                for key, (data, created_at) in self._objects.items()
                 if key.startswith(prefix) and key > start_after
             )
-        return (Entry(key, size) for key, size in found)
+        return (Entry(*each) for each in found)
 
     def folders(self, prefix: str) -> Iterator[str]:
-        _check_prefix(prefix)
+        check_folder(prefix)
         with self._lock:
             rest = [key[len(prefix) :] for key in self._objects if key.startswith(prefix)]
         return iter(sorted({name.partition("/")[0] for name in rest if "/" in name}))
 
     def put(self, key: str, data: bytes) -> None:
-        _check(key)
+        check_key(key)
         with self._lock:
-            self._objects[key] = bytes(data)
+            self._objects[key] = (bytes(data), self._now())
 
     def delete(self, key: str) -> None:
-        _check(key)
+        check_key(key)
         with self._lock:
             self._objects.pop(key, None)
 
     def locate(self, key: str) -> str:
-        _check(key)
+        check_key(key)
         return f"memory://{key}"
 
+    def now(self) -> datetime:
+        return self._now()
 
-def _check(key: str) -> None:
-    """Raises StoreError for what a folder would refuse too."""
-    if not key:
-        raise _refused(key, "it is empty")
-    for segment in key.split("/"):
-        _check_segment(key, segment)
+    def leftovers(self, before: datetime) -> Iterator[str]:
+        del before  # a write either happened or did not
+        return iter(())
 
-
-def _check_prefix(prefix: str) -> None:
-    *whole, last = prefix.split("/")
-    for segment in whole:
-        _check_segment(prefix, segment)
-    if last:
-        _check_segment(prefix, last)
-
-
-def _check_segment(key: str, segment: str) -> None:
-    if not segment:
-        raise _refused(key, "it begins or ends with / or holds //")
-    if segment.startswith("."):
-        raise _refused(key, "a part of it begins with a dot")
-    if "\\" in segment or "\0" in segment:
-        raise _refused(key, "it holds a backslash or NUL")
-    try:
-        segment.encode()
-    except UnicodeEncodeError:
-        raise _refused(key, "it is not Unicode") from None
-
-
-def _refused(key: str, why: str) -> StoreError:
-    return StoreError(f"{key!r} is not an object's name", why, "this is a bug; please report it")
+    def sweep(self, leftover: str) -> None:
+        del leftover
