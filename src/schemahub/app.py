@@ -6,8 +6,8 @@ import os
 import threading
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +27,8 @@ from schemahub.core.layout import Market, part_key
 from schemahub.core.ledger import Ledger
 from schemahub.core.settings import Origin, Settings, layer
 from schemahub.core.span import Coverage
+from schemahub.pipelines.compact import Choose, Compact
+from schemahub.pipelines.garbage import Garbage
 from schemahub.pipelines.ingest import Ingest
 from schemahub.pipelines.job import Job
 from schemahub.pipelines.lake import Lake, Specs
@@ -204,6 +206,19 @@ class App:
 
     def transform(self) -> Transform:
         return Transform(self.lake, self._builder, self.specs, Processes(self.stop), self.metrics)
+
+    def compact(self, grace: timedelta) -> Compact:
+        from schemahub.adapters.parquet import ParquetTable
+
+        def transform(choose: Choose) -> Transform:
+            return replace(self.transform(), choose=choose)
+
+        return Compact(self.lake, ParquetTable(), transform, self.metrics, grace)
+
+    def garbage(self, grace: timedelta) -> Garbage:
+        from schemahub.adapters.parquet import ParquetTable
+
+        return Garbage(self.lake, ParquetTable(), self.metrics, grace)
 
     def _builder(self) -> Builder:
         from schemahub.adapters.parquet import ArrowMapper, ParquetTable

@@ -246,3 +246,33 @@ def test_a_superseder_reuses_all_that_was_written_within_it(names: Span, cuts: i
 @pytest.mark.parametrize("there", [[], [Span(0, 10)], [Span(0, 20)], [Span(20, 30)]])
 def test_nothing_outside_a_part_is_reused_for_it(there: list[Span]) -> None:
     assert reusable(Span(5, 15), there) == []
+
+
+@given(st.lists(spans(), max_size=12))
+def test_compaction_writes_whole_cells_that_parts_cover_and_none_contains(
+    existing: list[Span],
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts, "CELLS", (16, 8, 4))
+        found = parts.to_compact(existing)
+        assert all(parts.is_cell(cell) for cell in found)
+    covered = Coverage.of(existing)
+    for cell in found:
+        assert covered.covers(cell)
+        assert not any(part.covers(cell) for part in existing)
+    # Nothing that could be one is left out, but for what a larger one holds.
+    for size in (16, 8, 4):
+        for start in range(0, covered.stop if covered else 0, size):
+            cell = Span(start, start + size)
+            if covered.covers(cell) and not any(part.covers(cell) for part in existing):
+                assert any(one.covers(cell) for one in found)
+
+
+@given(st.lists(spans(), max_size=12), spans())
+def test_the_container_of_a_part_holds_it_if_any_live_one_does(
+    existing: list[Span], part: Span
+) -> None:
+    there = live(existing)
+    found = parts.container(there, part)
+    holding = [one for one in there if one.covers(part)]
+    assert (found in holding) if holding else found is None

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from schemahub.core.errors import UsageError
-from schemahub.core.times import Instant, instant
+from schemahub.core.times import Instant, duration, instant
 from tests.core.dialect import NOW
 
 EAST = timezone(timedelta(hours=5, minutes=30))
@@ -76,3 +76,17 @@ def test_whatever_is_given_is_a_utc_time_or_refused(value: Instant) -> None:
     except UsageError:
         return
     assert found.utcoffset() == timedelta()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("0s", 0), ("90s", 90), ("45m", 2700), ("24h", 86_400), (" 7d ", 604_800), ("2w", 1_209_600)],
+)
+def test_a_duration_is_a_number_and_a_unit(text: str, seconds: int) -> None:
+    assert duration(text).total_seconds() == seconds
+
+
+@pytest.mark.parametrize("text", ["", "7", "d", "-1h", "1.5h", "1 h", "1y", "999999w2", "\uff11h"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        duration(text)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
@@ -32,6 +32,9 @@ from schemahub.core.proof import Certificate
 from schemahub.core.span import Span
 from schemahub.core.spec import ExchangeSpec
 from schemahub.pipelines.build import Builder, RawRows
+from schemahub.pipelines.compact import GRACE, Choose, Compact
+from schemahub.pipelines.compact import Outcome as CompactOutcome
+from schemahub.pipelines.garbage import Garbage
 from schemahub.pipelines.lake import Lake, Specs
 from schemahub.pipelines.transform import Outcome, Transform
 from schemahub.pipelines.verify import Report, Verify
@@ -171,6 +174,19 @@ class RawLake:
         outcome = self.transform()
         assert (outcome.state, outcome.error) == ("complete", None), outcome
         return outcome
+
+    def compact(self, grace: timedelta = GRACE) -> CompactOutcome:
+        """The outcome of this lake's market."""
+
+        def transform(choose: Choose) -> Transform:
+            return replace(self.pipeline(), choose=choose)
+
+        pipeline = Compact(self.lake, ParquetTable(), transform, NoMetrics(), grace)
+        (outcome,) = pipeline.run([self.market], workers=1)
+        return outcome
+
+    def garbage(self, grace: timedelta = GRACE) -> Garbage:
+        return Garbage(self.lake, ParquetTable(), NoMetrics(), grace)
 
     def report(self, *, deep: bool = True) -> Report:
         pipeline = Verify(

@@ -112,6 +112,27 @@ class Vanishing(Wrapped):
         return self.inner.read(key)
 
 
+class Watched(Wrapped):
+    """`look` is called after every write, with its key."""
+
+    def __init__(self, inner: Store, look: Callable[[str], None]) -> None:
+        super().__init__(inner)
+        self._look = look
+
+    def create(self, key: str, data: bytes) -> bool:
+        done = self.inner.create(key, data)
+        self._look(key)
+        return done
+
+    def put(self, key: str, data: bytes) -> None:
+        self.inner.put(key, data)
+        self._look(key)
+
+    def delete(self, key: str) -> None:
+        self.inner.delete(key)
+        self._look(key)
+
+
 class Meddled(Wrapped):
     """Somebody else acts just before the first create of a key that ends in `suffix`."""
 

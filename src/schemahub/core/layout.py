@@ -17,6 +17,7 @@ DIGITS = 20
 MAX_SYMBOL = 64
 # One past the highest position: ids are 63 bits wide, and so is the length of any span.
 MAX_STOP = 2**63 - 1
+PROBES = "probe-"
 
 _SEGMENT = re.compile(r"[A-Z0-9.:_-]+")
 _EXCHANGE = re.compile(r"[a-z][a-z0-9_]{0,31}")
@@ -30,6 +31,7 @@ _RAW = re.compile(
 _BAD = re.compile(rf"(?P<start>{_N})-(?P<stop>{_N})\.bad(?P<bad>0|[1-9][0-9]*)")
 _ORIGIN = re.compile(rf"(?P<start>{_N})\.origin")
 _PART = re.compile(rf"(?P<stop>{_N})-(?P<length>{_N})\.parquet")
+_QUARANTINE = re.compile(rf"({_N}-{_N})\.[0-9a-f]{{16}}\.jsonl")
 _VERSION = re.compile(r"v([1-9][0-9]*)")
 
 
@@ -245,6 +247,12 @@ def quarantine_key(market: Market, span: Span, digest: str) -> str:
     return f"{quarantine_prefix(market)}{PartName(span).stem}.{digest[:16]}.jsonl"
 
 
+def parse_quarantine(filename: str) -> Span | None:
+    """The part whose refused rows an object of that name holds."""
+    found = _QUARANTINE.fullmatch(filename)
+    return parse_part(f"{found[1]}.parquet") if found else None
+
+
 def answer_key(market: Market, run_id: str, digest: str) -> str:
     """An answer that could not be read at all."""
     return f"{quarantine_prefix(market)}answers/{run_id}-{digest}.jsonl"
@@ -257,6 +265,11 @@ def checkpoint_key(market: Market) -> str:
 def corrupt_prefix(market: Market) -> str:
     """Names of the raw objects found corrupt: a checkpoint that knows fewer is not believed."""
     return f"checkpoints/{market.exchange}/{segment(market.symbol)}.bad/"
+
+
+def probe_key(token: str) -> str:
+    """The object by which a store is tried out."""
+    return f"{PROBES}{token}"
 
 
 def run_key(date: str, run_id: str) -> str:

@@ -9,6 +9,7 @@ transform builds the union.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -41,17 +42,30 @@ def to_write(held: Coverage, existing: Iterable[Span]) -> list[Span]:
     return [part for part in wanted(held) if not any_contains(there, part)]
 
 
+def to_compact(existing: Iterable[Span]) -> list[Span]:
+    """Whole cells that the existing parts cover together and none contains, lowest first.
+
+    Cells only: the union of parts is not what raw held at any one time, so an interval of
+    it could cross a part that somebody else makes.
+    """
+    there = list(existing)
+    return [part for part in to_write(Coverage.of(there), there) if is_cell(part)]
+
+
+def is_cell(part: Span) -> bool:
+    return len(part) in CELLS and part.start % len(part) == 0
+
+
 def any_contains(parts: list[Span], part: Span) -> bool:
     """Whether one of `parts` (live: by start, none inside another) contains `part`."""
-    low, high = 0, len(parts)
-    while low < high:
-        middle = (low + high) // 2
-        if parts[middle].start <= part.start:
-            low = middle + 1
-        else:
-            high = middle
+    return container(parts, part) is not None
+
+
+def container(parts: list[Span], part: Span) -> Span | None:
+    """The last of `parts` (live: by start, none inside another) that contains `part`."""
     # Starts and stops of live parts both increase: the last that starts in time reaches farthest.
-    return low > 0 and parts[low - 1].stop >= part.stop
+    index = bisect_right(parts, part.start, key=lambda one: one.start) - 1
+    return parts[index] if index >= 0 and parts[index].stop >= part.stop else None
 
 
 def live(existing: Iterable[Span]) -> list[Span]:

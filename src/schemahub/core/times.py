@@ -1,4 +1,4 @@
-"""Instants as people write them."""
+"""Instants and durations as people write them."""
 
 from __future__ import annotations
 
@@ -41,6 +41,20 @@ def instant(value: object, now: datetime) -> datetime:
         f"{value!r} is not a time",
         "a time is a date, an ISO 8601 time, or an age",
         "write it like 2024-01-31, 2024-01-31T12:00Z, 7d, 12h or 45m",
+    )
+
+
+def duration(text: str) -> timedelta:
+    """Of `24h`, `7d`, `90s`, `45m`, `2w`. Raises UsageError."""
+    if found := _AGO.fullmatch(text.strip()):
+        try:
+            return timedelta(**{_UNITS[found[2]]: int(found[1])})
+        except OverflowError:
+            pass
+    raise UsageError(
+        f"{text!r} is not a duration",
+        "a duration is a whole number and a unit: s, m, h, d or w",
+        "write it like 24h, 7d or 90s",
     )
 
 

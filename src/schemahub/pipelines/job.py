@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from schemahub.core.errors import SchemaHubError
-from schemahub.pipelines import ingest, transform
+from schemahub.pipelines import compact, ingest, transform
 from schemahub.pipelines.runs import write_run
 from schemahub.ports import Clock, Store
 
-Outcome = ingest.Outcome | transform.Outcome
+Outcome = ingest.Outcome | transform.Outcome | compact.Outcome
 
 
 class Counts(Protocol):
@@ -99,11 +99,14 @@ def _told(outcome: Outcome) -> dict[str, Any]:
             "absent": outcome.absent,
         }
     else:
+        common |= {"parts": outcome.parts, "rows": outcome.rows, "bytes": outcome.bytes}
+    if isinstance(outcome, transform.Outcome):
+        common |= {"quarantined": outcome.rejected}
+    if isinstance(outcome, compact.Outcome):
         common |= {
-            "parts": outcome.parts,
-            "rows": outcome.rows,
-            "quarantined": outcome.rejected,
-            "bytes": outcome.bytes,
+            "removed": outcome.removed,
+            "freed": outcome.freed,
+            "waiting": outcome.waiting,
         }
     common["notes"] = list(outcome.notes)
     common["error"] = None if outcome.error is None else _error(outcome.error)

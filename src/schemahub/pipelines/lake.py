@@ -33,7 +33,7 @@ from schemahub.core.parts import Slice, reading
 from schemahub.core.span import Span
 from schemahub.core.spec import ExchangeSpec
 from schemahub.core.trade import Rejected
-from schemahub.ports import Codec, Metrics, RawObject, Refused, Store
+from schemahub.ports import Codec, Entry, Metrics, RawObject, Refused, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,19 +175,29 @@ class Lake:
         Listed before their marks: a version that completes in between is only seen one
         reading later.
         """
+        return [one for one in self.every_version(exchange) if self.complete(one, exchange)]
+
+    def every_version(self, exchange: str) -> list[int]:
+        """Complete or not, lowest first.
+
+        By the folder, not by its PLAN: a lost PLAN must not make the rows disappear.
+        """
         found = []
         for folder in self.store.folders("unified_trades/"):
             version = parse_version(folder)
-            # By the folder, not by its PLAN: a lost PLAN must not make the rows disappear.
             names = self.store.folders(f"unified_trades/{folder}/") if version else ()
             if version is not None and f"exchange={exchange}" in names:
                 found.append(version)
-        return [version for version in sorted(found) if self.complete(version, exchange)]
+        return sorted(found)
 
     def parts(self, version: int, market: Market) -> list[Span]:
+        return [span for span, _ in self.part_entries(version, market)]
+
+    def part_entries(self, version: int, market: Market) -> list[tuple[Span, Entry]]:
+        """Every part that is there, superseded or not, in the order of the names."""
         prefix = part_prefix(version, market)
-        found = (parse_part(entry.key.removeprefix(prefix)) for entry in self.store.list(prefix))
-        return [span for span in found if span is not None]
+        found = ((parse_part(e.key.removeprefix(prefix)), e) for e in self.store.list(prefix))
+        return [(span, entry) for span, entry in found if span is not None]
 
     def slices(self, market: Market) -> list[Slice]:
         """What a reader reads of a market now, by position."""
@@ -196,19 +206,22 @@ class Lake:
         )
 
     def table_markets(self) -> list[Market]:
-        """The markets that have a folder in a readable version of the table."""
-        found = set()
-        for folder in self.store.folders("unified_trades/"):
-            version = parse_version(folder)
-            if version is None:
-                continue
-            for inner in self.store.folders(f"unified_trades/{folder}/"):
-                _, named, exchange = inner.partition("exchange=")
-                for name in self.store.folders(f"unified_trades/{folder}/{inner}/"):
-                    symbol = name.removeprefix("symbol=")
-                    market = market_of(exchange, symbol) if named and symbol != name else None
-                    if market is not None:
-                        found.add(market)
+        """The markets that have a folder in a version of the table."""
+        folders = self.store.folders("unified_trades/")
+        versions = [version for folder in folders if (version := parse_version(folder))]
+        return sorted({market for one in versions for market in self.version_markets(one)})
+
+    def version_markets(self, version: int) -> list[Market]:
+        """The markets that have a folder in that version."""
+        found = []
+        top = f"unified_trades/v{version}/"
+        for inner in self.store.folders(top):
+            _, named, exchange = inner.partition("exchange=")
+            for name in self.store.folders(f"{top}{inner}/"):
+                symbol = name.removeprefix("symbol=")
+                market = market_of(exchange, symbol) if named and symbol != name else None
+                if market is not None:
+                    found.append(market)
         return sorted(found)
 
     def quarantined(self, market: Market, span: Span, refused: Refused) -> list[Rejected]:

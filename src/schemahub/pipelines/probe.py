@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from schemahub.core.errors import ObjectMissing, SchemaHubError, StoreError
+from schemahub.core.layout import probe_key
 from schemahub.ports import Store, Tasks
 
 WRITERS = 8
@@ -14,7 +15,7 @@ def probe(store: Store, tasks: Tasks, token: str) -> None:
     Leaves nothing behind. `token` (letters and digits) must be new: two probes with the
     same one would find each other's object.
     """
-    key = f"probe-{token}"
+    key = probe_key(token)
     try:
         winner = _race(store, tasks, key)
         _later(store, key, winner)

@@ -15,6 +15,7 @@ from schemahub.core.errors import (
     StoreError,
 )
 from schemahub.core.layout import Market, complete_key, raw_key
+from schemahub.core.span import Coverage, Span
 from schemahub.pipelines.build import Builder, Built, PartTask
 from schemahub.pipelines.lake import Lake, Specs, rebuild_version, target_version
 from schemahub.ports import Metrics, Tasks
@@ -43,11 +44,16 @@ class Outcome:
     unread: set[str] = field(default_factory=set)
 
 
+def _all(held: Coverage, existing: list[Span]) -> list[Span]:
+    return parts.to_write(held, existing)
+
+
 @dataclass(frozen=True)
 class Transform:
     """The pipeline with what it needs of the world.
 
     `tasks` may run in other processes; `builder` is only called if there is a part to make.
+    `choose(held, existing)` says which parts there should be beside the existing ones.
     """
 
     lake: Lake
@@ -55,6 +61,7 @@ class Transform:
     specs: Specs
     tasks: Tasks
     metrics: Metrics
+    choose: Callable[[Coverage, list[Span]], list[Span]] = _all
 
     def plan(self, markets: Sequence[Market], version: dict[str, int]) -> list[PartTask]:
         """The parts to write into these versions, by market and position."""
@@ -178,7 +185,7 @@ class Transform:
         ledger = self.lake.ledger(market).without(lambda name: raw_key(market, name) in unread)
         existing = self.lake.parts(version, market) if version else []
         spec = self.specs.of(market.exchange)
-        for span in parts.to_write(ledger.held, existing):
+        for span in self.choose(ledger.held, existing):
             inside = tuple(parts.reusable(span, existing))
             yield PartTask(market, spec, version, span, ledger.overlapping(span), inside)
 

@@ -1,0 +1,197 @@
+"""Compact: larger cells from smaller parts, then the removal of what they supersede.
+
+Nothing is removed but what raw makes again, and only once its place is taken: by a part that
+strictly contains it, that was read and is whole, and that readers have known for the grace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal
+
+from schemahub.core import parts
+from schemahub.core.errors import Interrupted, ObjectCorrupt, ObjectMissing, SchemaHubError
+from schemahub.core.layout import Market, parse_quarantine, part_key, quarantine_prefix
+from schemahub.core.span import Coverage, Span
+from schemahub.pipelines import transform
+from schemahub.pipelines.build import PartTask, read_part
+from schemahub.pipelines.lake import Lake
+from schemahub.pipelines.transform import Transform
+from schemahub.ports import Entry, Metrics, Table
+
+GRACE = timedelta(hours=24)
+Choose = Callable[[Coverage, list[Span]], list[Span]]
+
+
+@dataclass(frozen=True, slots=True)
+class Heir:
+    """A part in whose favour others go."""
+
+    version: int
+    part: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Doomed:
+    """An object that may go from `free_at` on (by the store's clock) if all heirs are whole."""
+
+    key: str
+    size: int
+    free_at: datetime
+    heirs: tuple[Heir, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """The parts of a market in one version; `live` by start."""
+
+    version: int
+    entries: dict[Span, Entry]
+    live: list[Span]
+
+    @staticmethod
+    def of(version: int, entries: list[tuple[Span, Entry]]) -> _Listed:
+        by_span = dict(entries)
+        return _Listed(version, by_span, parts.live(by_span))
+
+    def container(self, span: Span) -> Span | None:
+        """The live part that strictly contains `span`."""
+        found = parts.container(self.live, span)
+        return None if found == span else found
+
+
+@dataclass
+class Outcome:
+    """What was done for a market; `waiting` counts what may not go yet."""
+
+    market: Market
+    state: Literal["complete", "partial", "failed"] = "complete"
+    parts: int = 0
+    rows: int = 0
+    bytes: int = 0
+    removed: int = 0
+    freed: int = 0
+    waiting: int = 0
+    notes: list[str] = field(default_factory=list)
+    error: SchemaHubError | None = None
+
+
+@dataclass(frozen=True)
+class Compact:
+    """The pipeline with what it needs of the world.
+
+    `transform(choose)` is the pipeline that writes the parts which `choose` names.
+    """
+
+    lake: Lake
+    table: Table
+    transform: Callable[[Choose], Transform]
+    metrics: Metrics
+    grace: timedelta = GRACE
+
+    def merges(self, markets: Sequence[Market]) -> list[PartTask]:
+        """The cells that would be written now. Raises ConfigError if a spec changed."""
+        pipeline = self.transform(_cells)
+        versions = pipeline.versions(markets, rebuild=False, create=False)
+        return pipeline.plan(markets, versions)
+
+    def run(self, markets: Sequence[Market], workers: int) -> Iterator[Outcome]:
+        """Writes the cells, then removes what they and earlier ones supersede.
+
+        Raises Interrupted, and ConfigError if a spec changed.
+        """
+        for merged in self.transform(_cells).run(markets, rebuild=False, workers=workers):
+            outcome = _continued(merged)
+            try:
+                self._remove(outcome)
+            except Interrupted:
+                raise
+            except SchemaHubError as error:
+                outcome.state, outcome.error = "failed", error
+            yield outcome
+
+    def doomed(self, market: Market) -> list[Doomed]:
+        """Superseded parts and what stands in quarantine of such, in the order of removal."""
+        listed = [
+            _Listed.of(version, self.lake.part_entries(version, market))
+            for version in self.lake.every_version(market.exchange)
+        ]
+        superseded = [
+            self._doomed(one.entries[span], [(one, larger)])
+            for one in listed
+            for span in parts.superseded(one.entries)
+            if (larger := one.container(span)) is not None
+        ]
+        # A part before its quarantine: without it the part could not be told from a damaged one.
+        return superseded + list(self._quarantine(market, listed))
+
+    def _quarantine(self, market: Market, listed: list[_Listed]) -> Iterator[Doomed]:
+        """Refused rows of parts that are live nowhere: each version holds them in a larger one."""
+        prefix = quarantine_prefix(market)
+        for entry in self.lake.store.list(prefix):
+            span = parse_quarantine(entry.key.removeprefix(prefix))
+            if span is None:
+                continue
+            heirs = [(one, found) for one in listed if (found := one.container(span)) is not None]
+            if heirs and len(heirs) == len(listed):
+                yield self._doomed(entry, heirs)
+
+    def _doomed(self, entry: Entry, heirs: Sequence[tuple[_Listed, Span]]) -> Doomed:
+        youngest = max(listed.entries[span].created_at for listed, span in heirs)
+        return Doomed(
+            entry.key,
+            entry.size,
+            youngest + self.grace,
+            tuple(Heir(listed.version, span) for listed, span in heirs),
+        )
+
+    def _remove(self, outcome: Outcome) -> None:
+        now = self.lake.store.now()
+        whole: dict[Heir, bool] = {}
+        for doomed in self.doomed(outcome.market):
+            if doomed.free_at > now or not self._whole(outcome, doomed.heirs, whole):
+                outcome.waiting += 1
+                continue
+            self.lake.store.delete(doomed.key)
+            outcome.removed += 1
+            outcome.freed += doomed.size
+            self.metrics.emit(
+                "object.superseded", market=str(outcome.market), key=doomed.key, bytes=doomed.size
+            )
+
+    def _whole(self, outcome: Outcome, heirs: tuple[Heir, ...], whole: dict[Heir, bool]) -> bool:
+        """Whether each heir is, row by row, what was written; each is read once."""
+        for heir in heirs:
+            if heir not in whole:
+                whole[heir] = self._reads(outcome, heir)
+        return all(whole[heir] for heir in heirs)
+
+    def _reads(self, outcome: Outcome, heir: Heir) -> bool:
+        try:
+            read_part(self.lake, self.table, heir.version, outcome.market, heir.part)
+        except (ObjectCorrupt, ObjectMissing) as error:
+            key = part_key(heir.version, outcome.market, heir.part)
+            outcome.state = "partial"
+            outcome.notes.append(f"what {key} supersedes stays, for now: {error}")
+            return False
+        return True
+
+
+def _cells(held: Coverage, existing: list[Span]) -> list[Span]:
+    """By the parts alone: a cell that raw covers and they do not is transform's work."""
+    del held
+    return parts.to_compact(existing)
+
+
+def _continued(merged: transform.Outcome) -> Outcome:
+    return Outcome(
+        merged.market,
+        merged.state,
+        merged.parts,
+        merged.rows,
+        merged.bytes,
+        notes=merged.notes,
+        error=merged.error,
+    )
