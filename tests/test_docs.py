@@ -334,7 +334,7 @@ def test_no_link_is_broken(path: Path) -> None:
 
 def test_every_invariant_is_linked_to_tests_that_exist() -> None:
     """A table's row: promise, mechanism, then files with the tests in them."""
-    page = ROOT / "docs/correctness-invariants.md"
+    page = ROOT / "docs/CORRECTNESS_INVARIANTS.md"
     rows = [line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
     promises = [line for line in rows if not line.startswith(("| promise", "|---"))]
     assert promises
