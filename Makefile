@@ -39,8 +39,9 @@ test: $(venv)/.dev ## Run the tests but for the heavy ones (WORKERS=2, ARGS="-k 
 	@$(py) -m pytest -n $(WORKERS) -q -m "not heavy" $(ARGS)
 
 .PHONY: heavy
-heavy: $(venv)/.dev ## Run the heavy tests: crashes, load, figures, one at a time
-	@$(py) -m pytest -q -m heavy $(ARGS)
+heavy: $(venv)/.dev ## Run the heavy tests: crashes, damage, simulation; those about load one at a time
+	@$(py) -m pytest -n $(WORKERS) -q -m "heavy and not alone" $(ARGS)
+	@$(py) -m pytest -q -m alone $(ARGS)
 
 .PHONY: check
 check: $(venv)/.dev ## Lint, formatting, types, floors

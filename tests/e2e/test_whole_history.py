@@ -42,6 +42,7 @@ def test_fifty_thousand_trades_are_exact_and_proven_for_fifty_requests(make: Mak
     assert w.box.stats().requests <= 1.05 * 50
 
 
+@pytest.mark.alone
 @pytest.mark.heavy
 def test_the_limit_is_used_and_never_passed(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
     w = make(50_000, rate=RATE, burst=BURST, latency=0.3)
