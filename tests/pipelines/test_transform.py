@@ -97,6 +97,21 @@ def test_the_published_row_stays_when_the_source_changes_its_story() -> None:
     assert lake.shown() == truth(64, 128)
     found = lake.verify()
     assert (found.status, [hole.span for hole in found.holes]) == ("conflict", [Span(70, 71)])
+    # Both tellings stand in quarantine of the part that took the published row as it is.
+    assert lake.quarantined(64, 128) == [70, 70]
+
+
+def test_a_conflict_is_carried_from_part_to_part_once() -> None:
+    lake = lake_of((64, 74))
+    lake.transformed()
+    liar = [wire(n, price="1.25") if n == 70 else wire(n) for n in range(79, 69, -1)]
+    lake.put(70, 80, [lake.answer(liar)])
+    lake.transformed()
+    assert lake.quarantined(64, 80) == [70, 70]
+    lake.put(80, 128)
+    lake.transformed()
+    assert lake.quarantined(64, 128) == [70, 70]
+    assert lake.shown() == truth(64, 128)
 
 
 def test_the_quarantine_of_superseded_parts_goes_into_the_superseder() -> None:

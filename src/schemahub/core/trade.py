@@ -75,6 +75,9 @@ class Trade:
     trade_ts: int
 
 
+CONFLICT = "conflict"  # how the reason of a row begins whose id was told with other content, too
+
+
 @dataclass(frozen=True, slots=True)
 class Rejected:
     """A row that the table refuses, and why.
@@ -91,3 +94,8 @@ class Rejected:
     url: str = ""
     at: str = ""
     in_table: bool = False
+
+    @property
+    def conflicts(self) -> bool:
+        """Whether its id was told with other content, too."""
+        return self.reason.startswith(CONFLICT)

@@ -89,6 +89,7 @@ class Builder:
             if position < inside.start:
                 yield from self._raw_rows(task, Span(position, inside.start), rejected)
             rejected += part.refused
+            rejected += self._retold(task, inside, part.refused)
             yield from self.table.decode(part.data, part.key)
             position = inside.stop
         if position < task.span.stop:
@@ -101,10 +102,36 @@ class Builder:
             return None
         return part if part.shape == task.spec.shape() else None
 
+    def _retold(self, task: PartTask, inside: Span, refused: list[Rejected]) -> Iterator[Rejected]:
+        """Rows that raw tells otherwise by now: the published one stays, all are told of.
+
+        Only where raw objects overlap can there be two tellings.
+        """
+        known = {row.position for row in refused if row.conflicts}
+        for twice in _told_twice(task.raws, inside):
+            for _, mapped in self.raw.read(task.market, task.spec, task.raws, twice):
+                yield from (
+                    row for row in mapped.rejected if row.conflicts and row.position not in known
+                )
+
     def _raw_rows(self, task: PartTask, gap: Span, rejected: list[Rejected]) -> Iterator[Rows]:
         for _, mapped in self.raw.read(task.market, task.spec, task.raws, gap):
             rejected += mapped.rejected
             yield mapped.rows
+
+
+def _told_twice(names: tuple[RawName, ...], within: Span) -> Coverage:
+    """The positions of `within` that more than one object holds."""
+    found: list[Span] = []
+    stop = -1
+    for name in sorted(names):
+        part = name.span.clip(within)
+        if part is None:
+            continue
+        if part.start < stop:
+            found.append(Span(part.start, min(stop, part.stop)))
+        stop = max(stop, part.stop)
+    return Coverage.of(found)
 
 
 def _beside(rejected: list[Rejected], shown: Coverage) -> list[Rejected]:

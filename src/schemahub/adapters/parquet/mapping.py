@@ -30,7 +30,7 @@ from schemahub.core.layout import Market
 from schemahub.core.page import Answer
 from schemahub.core.span import Span
 from schemahub.core.spec import ExchangeSpec, Fields
-from schemahub.core.trade import Rejected, Trade
+from schemahub.core.trade import CONFLICT, Rejected, Trade
 from schemahub.core.wire import EARLIEST, MAX_AHEAD, MAX_ID, Reader, RowRefused
 from schemahub.ports import Mapped, RawObject
 
@@ -334,7 +334,7 @@ def _told(
                 except RowRefused:
                     continue
                 if position in wanted and position in source.span and position in keep:
-                    reason = "conflict: the same id was told with different content"
+                    reason = f"{CONFLICT}: the same id was told with different content"
                     text = raw.decode("utf-8", "backslashreplace")
                     told.append(Rejected(position, reason, text, source.key, answer.url, at))
     return told
