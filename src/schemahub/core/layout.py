@@ -245,9 +245,13 @@ def quarantine_key(market: Market, span: Span, digest: str) -> str:
     return f"{quarantine_prefix(market)}{PartName(span).stem}.{digest[:16]}.jsonl"
 
 
+def answers_prefix(market: Market) -> str:
+    return f"{quarantine_prefix(market)}answers/"
+
+
 def answer_key(market: Market, run_id: str, digest: str) -> str:
     """An answer that could not be read at all."""
-    return f"{quarantine_prefix(market)}answers/{run_id}-{digest}.jsonl"
+    return f"{answers_prefix(market)}{run_id}-{digest}.jsonl"
 
 
 def checkpoint_key(market: Market) -> str:
