@@ -13,7 +13,7 @@ venv := .venv
 bin := $(venv)/bin
 py := $(bin)/python
 uv := $(shell command -v uv 2>/dev/null)
-code := $(wildcard src tests benchmarks)
+code := $(wildcard src tests benchmarks fuzz)
 pins := requirements/build.txt requirements/runtime.txt
 
 ifdef uv

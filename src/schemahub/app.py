@@ -33,6 +33,7 @@ from schemahub.pipelines.ingest import Ingest
 from schemahub.pipelines.job import Job
 from schemahub.pipelines.lake import Lake, Specs
 from schemahub.pipelines.probe import probe
+from schemahub.pipelines.quarantine import Quarantine, Replay
 from schemahub.pipelines.repair import Repair
 from schemahub.pipelines.seed import Seed, read_seed
 from schemahub.pipelines.source import Source
@@ -236,6 +237,18 @@ class App:
             self.lake, RawRows(self.lake, ArrowMapper()), ParquetTable(), self.specs, self.metrics
         )
 
+    def quarantine(self) -> Quarantine:
+        from schemahub.adapters.parquet import ParquetTable
+
+        return Quarantine(self.lake, ParquetTable())
+
+    def replay(self) -> Replay:
+        from schemahub.adapters.parquet import ArrowMapper
+        from schemahub.pipelines.build import RawRows
+
+        mapper = ArrowMapper()
+        return Replay(self.lake, self.quarantine(), RawRows(self.lake, mapper), mapper, self.specs)
+
     def repair(self) -> Repair:
         return Repair(self.lake, self.verify(), self.ingest())
 
@@ -255,9 +268,17 @@ class App:
         held = self.lake.all_markets()
         return [market for market in held if market.exchange not in self.specs.by_name]
 
-    def stored_markets(self, texts: Sequence[str], exchange: str | None = None) -> list[Market]:
-        """The markets named, or all that the lake holds. Raises UsageError for others."""
-        held = self.lake.all_markets()
+    def stored_markets(
+        self,
+        texts: Sequence[str],
+        exchange: str | None = None,
+        also: Sequence[Market] = (),
+    ) -> list[Market]:
+        """The markets named, or all that the lake holds. Raises UsageError for others.
+
+        `also` are markets that count as held.
+        """
+        held = sorted({*self.lake.all_markets(), *also})
         if not texts:
             known = [market for market in held if market.exchange in self.specs.by_name]
             return [market for market in known if exchange in (None, market.exchange)]

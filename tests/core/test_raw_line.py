@@ -107,7 +107,7 @@ def test_nesting_that_can_be_written_can_be_read(start: bytes, end: bytes, depth
 
 
 @given(
-    st.datetimes(timezones=st.just(UTC)),
+    st.datetimes(datetime(1970, 1, 1), datetime(8999, 12, 31), timezones=st.just(UTC)),  # noqa: DTZ001
     st.text(max_size=30),
     st.integers(100, 599),
     st.text(max_size=30),
@@ -147,6 +147,12 @@ def test_what_is_no_line_of_json_is_kept_as_text_and_what_is_no_text_as_base64()
         b'{"at":"2026-05-17T12:00:00+00:00","url":"","status":200}\n',
         b'{"at":"yesterday","url":"","status":200,"date":"","body":[]}\n',
         b'{"at":5,"url":"","status":200,"date":"","body":[]}\n',
+        # A time without a zone, or so late or early that no day can be added: no clock said so.
+        b'{"at":"2026-05-17T12:00:00","url":"","status":200,"date":"","body":[]}\n',
+        b'{"at":"2026-05-17","url":"","status":200,"date":"","body":[]}\n',
+        b'{"at":"9999-12-31T23:59:59+00:00","url":"","status":200,"date":"","body":[]}\n',
+        b'{"at":"9999-12-31T00:00:00-23:59","url":"","status":200,"date":"","body":[]}\n',
+        b'{"at":"0001-01-01T00:00:00+23:59","url":"","status":200,"date":"","body":[]}\n',
         b'{"at":"2026-05-17T12:00:00+00:00","url":"","status":"200","date":"","body":[]}\n',
         b'{"at":"2026-05-17T12:00:00+00:00","url":"","status":200,"date":"","body":[}\n',
         b'{"at":"2026-05-17T12:00:00+00:00","url":"","status":200,"date":"","text":5}\n',

@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+import schemahub
 from schemahub.adapters import specs
 from schemahub.core.spec import ExchangeSpec
 from schemahub.sandbox import Generated, Sandbox
 from tests.e2e.world import BTC, Clock, World
 
 Make = Callable[..., World]
+Respec = Callable[..., None]
 
 
 @pytest.fixture
@@ -35,6 +37,20 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
             return World(tmp_path / "lake", box, clock)
 
         yield made
+
+
+@pytest.fixture
+def respec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Respec:
+    """`respec(old, new)`: the program reads Coinbase's spec with these words changed."""
+
+    def change(old: str = "", new: str = "") -> None:
+        text = (Path(schemahub.__file__).parent / "exchanges/coinbase.yaml").read_text()
+        assert old in text
+        path = tmp_path / "coinbase.yaml"
+        path.write_text(text.replace(old, new))
+        monkeypatch.setattr("schemahub.adapters.specs.installed", lambda *_: {"coinbase": path})
+
+    return change
 
 
 @pytest.fixture

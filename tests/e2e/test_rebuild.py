@@ -2,31 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
-import pytest
-
-import schemahub
-from tests.e2e.conftest import Make
+from tests.e2e.conftest import Make, Respec
 from tests.e2e.world import BTC, OTHER, RECORDS, World, changed
-
-Respec = Callable[..., None]
-
-
-@pytest.fixture
-def respec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Respec:
-    """`respec(old, new)`: the program reads Coinbase's spec with these words changed."""
-
-    def change(old: str = "", new: str = "") -> None:
-        text = (Path(schemahub.__file__).parent / "exchanges/coinbase.yaml").read_text()
-        assert old in text
-        path = tmp_path / "coinbase.yaml"
-        path.write_text(text.replace(old, new))
-        monkeypatch.setattr("schemahub.adapters.specs.installed", lambda *_: {"coinbase": path})
-
-    return change
-
 
 TAKER = ("of: maker", "of: taker")
 

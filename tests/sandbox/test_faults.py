@@ -94,6 +94,21 @@ def test_redirect(sandbox: Sandbox) -> None:
     assert (answer.status, answer.headers["Location"]) == (302, "http://elsewhere.invalid/")
 
 
+def test_redirect_within_this_host(sandbox: Sandbox) -> None:
+    answer = served(sandbox, Fault("redirect", to="/products"))
+    assert (answer.status, answer.headers["Location"]) == (302, "/products")
+
+
+def test_empty_200(sandbox: Sandbox) -> None:
+    answer = served(sandbox, Fault("empty_200"))
+    assert (answer.status, answer.body, answer.headers["Content-Length"]) == (200, b"", "0")
+
+
+def test_raw_answer_says_any_bytes(sandbox: Sandbox) -> None:
+    answer = served(sandbox, Fault("raw_answer", text="[1,\udcff\u00e9"))
+    assert (answer.status, answer.body) == (200, b"[1,\xff\xc3\xa9")
+
+
 def test_gzip_bomb(sandbox: Sandbox) -> None:
     answer = served(sandbox, Fault("gzip_bomb", mb=40))
     assert answer.headers["Content-Encoding"] == "gzip"
@@ -226,6 +241,16 @@ def test_two_faults_spoil_a_row_one_way_only(sandbox: Sandbox) -> None:
     assert "trade_id" not in row
     assert row["price"] != "NaN"
     assert sandbox.stats().by_fault == {"bad_row": 1}
+
+
+def test_a_raw_row_stands_where_the_row_was(sandbox: Sandbox) -> None:
+    clean = get(sandbox.url, PAGE).json()
+    text = '{"trade_id":{id},"x":\udcfe1e999}'
+    body = served(sandbox, Fault("raw_row", ids=[95, 3], text=text)).body
+    there = b'{"trade_id":95,"x":\xfe1e999}'
+    assert body.count(there) == 1
+    assert json.loads(body.replace(there, b"null")) == [*clean[:5], None, *clean[6:]]
+    assert get(sandbox.url, PAGE).body == body
 
 
 # ---- sending

@@ -25,6 +25,7 @@ COMMANDS = {
     "verify": ("verify", "Prove that nothing is missing and nothing is twice"),
     "repair": ("repair", "Set damage aside and fetch what is missing"),
     "compact": ("compact", "Remove what larger parts and newer versions replaced"),
+    "quarantine": ("quarantine", "What was refused, why, and what a better spec gains"),
     "status": ("status", "How far each market is"),
     "runs": ("runs", "What each run did"),
     "files": ("files", "The Parquet files that are live now"),

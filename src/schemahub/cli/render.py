@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from io import StringIO
 from typing import TYPE_CHECKING, BinaryIO, Literal, TextIO, get_args
 
+from schemahub.cli.words import visible
 from schemahub.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ _PAPER = 10_000  # columns: wide enough for any line
 _NUMBER = re.compile(r"DECIMAL|DOUBLE|FLOAT|U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?\b")
 _ZEROS = re.compile(r"(\.\d*?)0+(?=Z?$)")
 _QUOTED = re.compile(r'[",\r\n]')
-# An exchange's or a query's text must not steer the terminal.
-_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code != ord("\n")}
 
 
 def render(
@@ -156,7 +155,7 @@ def _table(columns: Columns, rows: Sequence[Cells], width: int = _PAPER) -> Tabl
     for (name, kind), room in zip(columns, rooms, strict=True):
         # Folded, never cut: half a number is a wrong number.
         table.add_column(
-            Text(_folded(_visible(name), room)),
+            Text(_folded(visible(name), room)),
             justify="right" if _NUMBER.match(kind) and "[" not in kind else "left",
             overflow="fold",
         )
@@ -190,7 +189,7 @@ def _without_constants(columns: Columns, rows: Sequence[Cells]) -> tuple[Columns
         return columns, list(rows), ""
     left = [n for n in range(len(columns)) if n not in constant]
     same = ", ".join(
-        f"{_visible(columns[n][0])} {_cell(rows[0][n], columns[n][1])}" for n in sorted(constant)
+        f"{visible(columns[n][0])} {_cell(rows[0][n], columns[n][1])}" for n in sorted(constant)
     )
     kept = [tuple(row[n] for n in left) for row in rows]
     return tuple(columns[n] for n in left), kept, f"in every row: {same}\n"
@@ -209,8 +208,4 @@ def _cell(value: str | None, kind: str) -> str:
         return _ZEROS.sub(r"\1", value).removesuffix(".")
     if kind.startswith("TIMESTAMP") and "[" not in kind:
         return _ZEROS.sub(r"\1", value).replace("T", " ", 1).replace(".Z", "Z").removesuffix(".")
-    return _visible(value)
-
-
-def _visible(text: str) -> str:
-    return text.translate(_CONTROLS)
+    return visible(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from typing import Any
 
 import click
@@ -44,12 +45,18 @@ def command(shell: Shell, /, **options: Any) -> int:
     return job.exit_code
 
 
-def transform(shell: Shell, job: Job, *, rebuild: bool = False) -> list[Outcome]:
-    """Runs the pipeline over all that raw holds, and says what it did. Raises Interrupted."""
+def transform(
+    shell: Shell, job: Job, *, rebuild: bool = False, exchanges: Collection[str] | None = None
+) -> list[Outcome]:
+    """Runs the pipeline over all that raw holds, and says what it did. Raises Interrupted.
+
+    `exchanges`: of these alone.
+    """
     app = shell.app
     started = app.clock.monotonic()
     pipeline = app.transform()
-    markets = app.lake.markets()
+    held = app.lake.markets()
+    markets = [one for one in held if exchanges is None or one.exchange in exchanges]
     done: list[Outcome] = []
     for outcome in pipeline.run(
         markets, rebuild=rebuild, workers=app.settings.transform_workers or os.cpu_count() or 1

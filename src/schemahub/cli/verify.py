@@ -63,7 +63,7 @@ def conclude(found: list[Certificate]) -> int:
     why = f"ids {hole.span}: {hole.reason}" if hole is not None else "nothing is held"
     do = f"`schemahub repair {worst.market}`, unless the reason says something else"
     if worst.status == "quarantined":
-        do = "see quarantine/ in the lake; a corrected spec and `transform --rebuild` read it anew"
+        do = "`schemahub quarantine show`; with a corrected spec, `schemahub quarantine replay`"
     tell(
         ProofFailed(
             f"{len(failed)} of {len(found)} market(s) are not proven",

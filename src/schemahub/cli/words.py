@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from schemahub.core.errors import SchemaHubError
 
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code != ord("\n")}
+
 
 def tell(error: SchemaHubError) -> None:
     """What, why and where, what to do: a line each, on stderr."""
@@ -22,6 +24,11 @@ def _line(text: str) -> str:
     """On one line; a line that only points at the one above it points at nothing then."""
     lines = (line.strip() for line in text.splitlines())
     return " ".join(line for line in lines if line.strip("^"))
+
+
+def visible(text: str) -> str:
+    """An exchange's or a query's text, which must not steer the terminal."""
+    return text.translate(_CONTROLS)
 
 
 def count(number: float) -> str:

@@ -253,9 +253,13 @@ def parse_quarantine(filename: str) -> Span | None:
     return parse_part(f"{found[1]}.parquet") if found else None
 
 
+def answers_prefix(market: Market) -> str:
+    return f"{quarantine_prefix(market)}answers/"
+
+
 def answer_key(market: Market, run_id: str, digest: str) -> str:
     """An answer that could not be read at all."""
-    return f"{quarantine_prefix(market)}answers/{run_id}-{digest}.jsonl"
+    return f"{answers_prefix(market)}{run_id}-{digest}.jsonl"
 
 
 def checkpoint_key(market: Market) -> str:

@@ -22,6 +22,8 @@ from schemahub.core.wire import MAX_DEPTH, Reader, RowRefused, depth
 
 MAX_SPREAD = 1_000_000
 DAY = timedelta(days=1)
+# Between these no clock is wrong, and a day can be added to any moment.
+RECEIVED_IN = range(1970, 9000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,9 @@ def decode(line: bytes) -> Answer:
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
         msg = f"not a raw line: {error}"
         raise ValueError(msg) from None
+    if at.tzinfo is None or at.year not in RECEIVED_IN:
+        msg = f"not a raw line: received at no time that a clock tells: {found.at}"
+        raise ValueError(msg)
     if found.text is not None:
         body = found.text.encode()
     elif found.base64 is not None:

@@ -4,8 +4,9 @@ It shares no code with the rest of schemahub, so that a misreading of an exchang
 be made twice to go unseen.
 """
 
+from schemahub.sandbox.bad_rows import BAD_ROWS
 from schemahub.sandbox.exchange import Stats
-from schemahub.sandbox.fault_kinds import BAD_ROWS, KINDS
+from schemahub.sandbox.fault_kinds import KINDS
 from schemahub.sandbox.faults import Fault, Faults
 from schemahub.sandbox.history import Generated, Recorded, Trade
 from schemahub.sandbox.server import PortTaken, Sandbox

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from urllib.parse import parse_qsl, unquote
 
 from schemahub.sandbox.history import Trade
-from schemahub.sandbox.wire import Ask, Listing, Reply, Row
+from schemahub.sandbox.wire import Ask, Listing, Reply, Row, Verbatim
 
 __all__ = ["Coinbase"]
 
@@ -111,7 +111,7 @@ class Coinbase:
         return ("[" + ",".join(rows) + "]").encode()
 
     def page_of_rows(self, rows: Sequence[object]) -> bytes:
-        return _dump(rows)
+        return b"[" + b",".join(map(_row_bytes, rows)) + b"]"
 
     def page_headers(self, trades: Sequence[Trade]) -> dict[str, str]:
         if not trades:
@@ -156,6 +156,10 @@ def _currency(name: str) -> Row:
         "default_network": "",
         "supported_networks": [],
     }
+
+
+def _row_bytes(row: object) -> bytes:
+    return row.data if isinstance(row, Verbatim) else _dump(row)
 
 
 def _dump(value: object) -> bytes:

@@ -14,11 +14,12 @@ from functools import lru_cache
 from random import Random
 from typing import Any
 
+from schemahub.sandbox.bad_rows import BAD_ROWS
 from schemahub.sandbox.plan import Plan
 from schemahub.sandbox.walk import mix
-from schemahub.sandbox.wire import Reply, Row
+from schemahub.sandbox.wire import Reply, Verbatim
 
-__all__ = ["BAD_ROWS", "KINDS", "Kind", "Shot", "is_hidden"]
+__all__ = ["KINDS", "Kind", "Shot", "is_hidden"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ KINDS: dict[str, Kind] = {}
 
 
 def _kind(
-    name: str, stage: str, text: str, **args: object
+    name: str, stage: str, text: str, /, **args: object
 ) -> Callable[[Callable[[Shot, Plan], bool]], Callable[[Shot, Plan], bool]]:
     def enter(act: Callable[[Shot, Plan], bool]) -> Callable[[Shot, Plan], bool]:
         KINDS[name] = Kind(stage, act, args, text)
@@ -107,7 +108,20 @@ def _stale(_shot: Shot, plan: Plan) -> bool:
     return plan.previous is not None
 
 
-@_kind("redirect", "reply", "status 302 to another host", to="http://elsewhere.invalid/")
+@_kind("empty_200", "reply", "status 200 and no body at all")
+def _empty_200(_shot: Shot, plan: Plan) -> bool:
+    plan.reply = Reply(200, b"")
+    return True
+
+
+@_kind("raw_answer", "reply", "status 200 and the body `text`", text="")
+def _raw_answer(shot: Shot, plan: Plan) -> bool:
+    plan.reply = Reply(200, _bytes(str(shot.args["text"])))
+    return True
+
+
+@_kind("redirect", "reply", "status 302 to another host, or to a path of this one",
+       to="http://elsewhere.invalid/")  # fmt: skip
 def _redirect(shot: Shot, plan: Plan) -> bool:
     plan.reply = Reply(302, b"", {"Location": str(shot.args["to"])})
     return True
@@ -248,72 +262,11 @@ def _hole_once(shot: Shot, plan: Plan) -> bool:
 # ---- rows: malformed ones ---------------------------------------------------------------------
 
 
-def _without(name: str) -> Callable[[Row, Mapping[str, str]], None]:
-    def spoil(row: Row, fields: Mapping[str, str]) -> None:
-        del row[fields[name]]
-
-    return spoil
-
-
-def _with(name: str, value: object) -> Callable[[Row, Mapping[str, str]], None]:
-    def spoil(row: Row, fields: Mapping[str, str]) -> None:
-        row[fields[name]] = value
-
-    return spoil
-
-
-def _changed(
-    name: str, change: Callable[[Any], object]
-) -> Callable[[Row, Mapping[str, str]], None]:
-    def spoil(row: Row, fields: Mapping[str, str]) -> None:
-        row[fields[name]] = change(row[fields[name]])
-
-    return spoil
-
-
-def _extra_field(row: Row, _fields: Mapping[str, str]) -> None:
-    row["x_unknown"] = {"new": True}  # allowed: a sound client keeps the row
-
-
-BAD_ROWS: dict[str, Callable[[Row, Mapping[str, str]], None]] = {
-    "missing_price": _without("price"),
-    "null_price": _with("price", None),
-    "nan_price": _with("price", "NaN"),
-    "infinite_price": _with("price", "Infinity"),
-    "empty_price": _with("price", ""),
-    "zero_price": _with("price", "0.00"),
-    "negative_price": _changed("price", lambda text: "-" + text),
-    "hex_price": _with("price", "0x1F90"),
-    "underscore_price": _with("price", "64_000.00"),
-    "fullwidth_price": _with("price", "\uff11\uff12\uff13.45"),
-    "decimals_13": _with("price", "64000.0000000000001"),
-    "digits_27": _with("price", "1" * 27),
-    "list_price": _changed("price", lambda text: [text]),
-    "missing_size": _without("size"),
-    "nan_size": _with("size", "nan"),
-    "zero_size": _with("size", "0.00000000"),
-    "negative_size": _changed("size", lambda text: "-" + text),
-    "missing_id": _without("id"),
-    "null_id": _with("id", None),
-    "id_as_string": _changed("id", str),
-    "id_as_float": _changed("id", float),
-    "negative_id": _changed("id", lambda number: -number),
-    "missing_side": _without("side"),
-    "bad_side": _with("side", "hold"),
-    "missing_time": _without("time"),
-    "wrong_time": _with("time", "yesterday"),
-    "epoch_time": _with("time", 1_700_000_000_000),
-    "future_time": _changed("time", lambda text: "2999" + text[4:]),
-    "ancient_time": _changed("time", lambda text: "1999" + text[4:]),
-    "extra_field": _extra_field,
-}
-
-
 def _spoil(shot: Shot, plan: Plan, ids: set[int]) -> bool:
     name = plan.fields["id"]
     ids = ids - plan.spoiled  # a row is spoiled in one way at a time
     plan.spoiled |= ids
-    hit = [row for row in plan.rows if row.get(name) in ids]
+    hit = [row for row in plan.rows if isinstance(row, dict) and row.get(name) in ids]
     kinds = sorted(BAD_ROWS)
     for row in hit:
         kind = str(shot.args["kind"])
@@ -331,6 +284,24 @@ def _bad_row(shot: Shot, plan: Plan) -> bool:
 @_kind("bad_row_once", "rows", "rows `ids` are malformed at first", ids=(), kind="missing_price")
 def _bad_row_once(shot: Shot, plan: Plan) -> bool:
     return _spoil(shot, plan, _first_time(shot, {trade.trade_id for trade in plan.trades}))
+
+
+@_kind("raw_row", "rows", "rows `ids` are always the text `text`, where {id} is their id", ids=(),
+       text="null")  # fmt: skip
+def _raw_row(shot: Shot, plan: Plan) -> bool:
+    ids = {trade.trade_id for trade in plan.trades if trade.trade_id in shot.args["ids"]}
+    ids -= plan.spoiled
+    plan.spoiled |= ids
+    for index, trade in enumerate(plan.trades):
+        if trade.trade_id in ids:
+            text = str(shot.args["text"]).replace("{id}", str(trade.trade_id))
+            plan.rows[index] = Verbatim(_bytes(text))
+    return bool(ids)
+
+
+def _bytes(text: str) -> bytes:
+    """Lone surrogates U+DC80 to U+DCFF stand for the bytes 80 to FF, so any bytes can be said."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 # ---- send: a sound answer that does not arrive as such ----------------------------------------

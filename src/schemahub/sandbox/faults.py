@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from random import Random
 from typing import Any
 
-from schemahub.sandbox.fault_kinds import BAD_ROWS, KINDS, Shot, is_hidden
+from schemahub.sandbox.bad_rows import BAD_ROWS
+from schemahub.sandbox.fault_kinds import KINDS, Shot, is_hidden
 from schemahub.sandbox.plan import Plan
 from schemahub.sandbox.walk import mix
 from schemahub.sandbox.wire import Ask

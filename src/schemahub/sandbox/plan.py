@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from schemahub.sandbox.history import Trade
-from schemahub.sandbox.wire import Ask, Dialect, Reply, Row
+from schemahub.sandbox.wire import Ask, Dialect, Reply, Row, Verbatim
 
 __all__ = ["Plan", "Sending"]
 
@@ -42,7 +42,7 @@ class Plan:
     hidden: list[Callable[[int], bool]] = field(default_factory=list)
     late_hits: set[str] = field(default_factory=set)  # faults that took effect in looking up
     trades: list[Trade] = field(default_factory=list)
-    rows: list[Row] = field(default_factory=list)
+    rows: list[Row | Verbatim] = field(default_factory=list)
     spoiled: set[int] = field(default_factory=set)
     reply: Reply | None = None
     sending: Sending = field(default_factory=Sending)

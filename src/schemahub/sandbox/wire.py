@@ -8,10 +8,17 @@ from typing import Protocol
 
 from schemahub.sandbox.history import History, Source, Trade
 
-__all__ = ["Ask", "Dialect", "Listing", "Market", "Reply", "Row"]
+__all__ = ["Ask", "Dialect", "Listing", "Market", "Reply", "Row", "Verbatim"]
 
 Row = dict[str, object]  # one trade under the exchange's own field names
 JSON_TYPE = "application/json; charset=utf-8"
+
+
+@dataclass(frozen=True)
+class Verbatim:
+    """The bytes that stand where a row should be: no JSON has to be in them."""
+
+    data: bytes
 
 
 @dataclass(frozen=True)
@@ -82,7 +89,7 @@ class Dialect(Protocol):
         """Trades (in the order to be sent) as a body: equal to the JSON of their rows, faster."""
 
     def page_of_rows(self, rows: Sequence[object]) -> bytes:
-        """The same for rows that a fault has touched."""
+        """The same for rows that a fault has touched; `Verbatim` ones as they are."""
 
     def page_headers(self, trades: Sequence[Trade]) -> dict[str, str]:
         """What the exchange adds to a page of these trades."""
