@@ -80,7 +80,8 @@ class Judge:
             if (name, data) not in self._sound:
                 try:
                     self._assert_whole(name, data)
-                except AssertionError:
+                except AssertionError as error:
+                    error.add_note(f"in {name} ({len(data)} bytes)")
                     raise
                 except Exception as error:
                     raise AssertionError(f"{name} ({len(data)} bytes) is not whole") from error

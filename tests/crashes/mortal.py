@@ -8,9 +8,11 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from schemahub.adapters import store_local
 from schemahub.app import App
 from schemahub.ports import Entry, Store
 from tests.pipelines.stores import Wrapped
@@ -77,6 +79,22 @@ def wrap_store(wrap: Callable[[Any], Store]) -> None:
     wrapped = cached_property(lambda app: wrap(opened(app)))
     wrapped.__set_name__(App, "store")
     setattr(App, "store", wrapped)  # noqa: B010  (to mypy it is not of that type)
+
+
+class _Turns:
+    """Stands for the module `secrets` of the folder store: names that a tracer can be told."""
+
+    def __init__(self) -> None:
+        self._numbers = count(1)
+
+    def token_hex(self, size: int) -> str:
+        return f"{next(self._numbers):0{2 * size}x}"
+
+
+def name_in_turn() -> None:
+    """This process's temporary files are numbered from 1."""
+    module: Any = store_local
+    module.secrets = _Turns()
 
 
 def doom(death: Death, log: Path) -> None:

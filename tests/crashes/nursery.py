@@ -208,6 +208,10 @@ def _live(order: dict[str, Any]) -> int:
 
     from tests.crashes.mortal import doom
 
+    if order["held"]:
+        from tests.crashes.mortal import name_in_turn
+
+        name_in_turn()
     if order["death"] or order["calls"] != os.devnull:
         doom(Death(**(order["death"] or {"at": 0})), Path(order["calls"]))
     try:
