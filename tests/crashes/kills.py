@@ -1,0 +1,117 @@
+"""SIGKILL at every call of the store, and at pairs of them; what is left is judged and healed."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import signal
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from tests.crashes.arena import BY_NAME, JOBS, Arena, Job, State
+from tests.crashes.judge import View
+from tests.crashes.mortal import Death
+from tests.crashes.place import Objects
+
+WRITES = {"create", "put", "delete"}
+# A second run may meet a lake without a folder (2), with holes (3) or not yet proven (4).
+HONEST = {0, 2, 3, 4}
+
+
+class Kills:
+    """Kills in an arena, and how many of what there were."""
+
+    def __init__(self, a: Arena) -> None:
+        self.a = a
+        self.tally: Counter[str] = Counter()
+        self._healed: set[tuple[str, ...]] = set()
+
+    def calls(self, job: Job) -> list[str]:
+        """The store's calls of an undisturbed run: `verb key`."""
+        log = self.a.nursery.folder / "calls"
+        log.unlink(missing_ok=True)
+        self.a.place.fill(self.a.states[job.state].objects)
+        said = self.a.nursery.run(self.a.arguments(job.command), calls=log)
+        assert said.code == 0, said.err
+        return log.read_text("utf-8").splitlines()
+
+    def points(self, job: Job) -> Iterator[Death]:
+        """Before every call and after every write, and once more where a run ends.
+
+        What is after a call that only reads is before the next one.
+        """
+        calls = self.calls(job)
+        for at, call in enumerate(calls, 1):
+            yield Death(at, "before")
+            if call.partition(" ")[0] in WRITES or at == len(calls):
+                yield Death(at, "after")
+
+    def point(self, job: Job, death: Death) -> None:
+        """One kill; each different state that kills leave is healed once."""
+        state = self.a.states[job.state]
+        self.a.place.fill(state.objects)
+        try:
+            view = self.killed(job.command, state, death, {0})
+            seen = (job.name, *signature(self.a.place.objects()))
+            if seen not in self._healed:
+                self._healed.add(seen)
+                self.heal(job, state, view)
+        except AssertionError as error:
+            error.add_note(f"{job.name}, killed {death.when} call {death.at}")
+            raise
+
+    def pair(self, seed: int) -> None:
+        """A kill, then a second run that is killed as well, then one fault-free run of each."""
+        rng = random.Random(seed)
+        job = rng.choice(JOBS)
+        state = self.a.states[job.state]
+        second = rng.choice([job.command, *(BY_NAME[n].command for n in ("first transform",
+            "rebuild", "repair")), ("ingest", *job.symbols, "--full")])  # fmt: skip
+        deaths = [Death(rng.randrange(1, 70), rng.choice(["before", "after"])) for _ in range(2)]
+        try:
+            self.a.place.fill(state.objects)
+            view = self.killed(job.command, state, deaths[0], HONEST)
+            view = self.killed(second, state, deaths[1], HONEST, view)
+            self.heal(job, state, view)
+        except AssertionError as error:
+            error.add_note(f"pair {seed}: {job.name} {deaths[0]}, then {second} {deaths[1]}")
+            raise
+        self.tally["pairs"] += 1
+
+    def killed(
+        self,
+        command: Sequence[str],
+        state: State,
+        death: Death,
+        codes: set[int],
+        since: View | None = None,
+    ) -> View:
+        """What the lake is after this run, which may end before its death comes."""
+        said = self.a.nursery.run(self.a.arguments(command), death)
+        assert said.code in {-signal.SIGKILL, *codes}, f"exit {said.code}\n{said.err}"
+        self.tally["runs"] += 1
+        self.tally["killed"] += said.code == -signal.SIGKILL
+        view = self.a.look(state)
+        if since is not None:
+            view.assert_not_less_than(since)
+        return view
+
+    def heal(self, job: Job, state: State, view: View) -> None:
+        self.a.heal(job, state)
+        self.a.look(state).assert_not_less_than(view)
+        self.tally["healed"] += 1
+
+
+RUN = re.compile(r"\d{8}T\w+Z\w+")
+
+
+def signature(objects: Objects) -> list[str]:
+    """What distinguishes two lakes of true objects: the names, and what caches vouch for."""
+    found = []
+    for name, data in objects.items():
+        said = RUN.sub("RUN", re.sub(r"probe-\w+", "probe", name))
+        if name.startswith("checkpoints/") and name.endswith(".json"):
+            said += json.dumps(json.loads(data), sort_keys=True)
+        found.append(said)
+    return sorted(found)

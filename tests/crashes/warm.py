@@ -1,0 +1,39 @@
+"""Imports what the program's jobs import, before it is forked; nothing here starts a thread."""
+
+from __future__ import annotations
+
+import _strptime  # noqa: F401
+import concurrent.futures.thread  # noqa: F401
+import pkgutil
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.abc import MetaPathFinder
+from types import ModuleType
+
+import pyarrow as pa
+import pyarrow.parquet  # noqa: F401
+
+import schemahub.adapters.http
+import schemahub.adapters.parquet
+import schemahub.app  # noqa: F401
+import schemahub.cli
+
+
+class _NoPandas(MetaPathFinder):
+    """No job needs pandas, which Arrow loads if it is there: a fork would copy twice as much."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> None:
+        if fullname == "pandas":
+            raise ModuleNotFoundError(fullname, name=fullname)
+
+
+sys.meta_path.insert(0, _NoPandas())
+pa.array([1])  # Arrow looks for pandas once
+
+# DuckDB starts a thread when it is imported: only those that ask in SQL load it.
+for found in pkgutil.iter_modules(schemahub.cli.__path__):
+    if found.name not in {"__main__", "query", "doctor", "demo", "sandbox"}:
+        import_module(f"schemahub.cli.{found.name}")
