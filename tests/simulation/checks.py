@@ -31,7 +31,7 @@ from schemahub.core.layout import (
 )
 from schemahub.core.span import Span
 from tests.simulation.exchange import Exchange
-from tests.simulation.market import CELLS, MARKET, SPEC, mask, positions, told
+from tests.simulation.market import MARKET, mask, positions, told
 from tests.simulation.rows import Frames, opened
 from tests.simulation.schedule import Process, Schedule
 from tests.simulation.store import Disk
@@ -78,6 +78,8 @@ class Checks:
     torn: dict[str, bool] = field(default_factory=dict)
     best: tuple[tuple[int, ...], int] = ((), 0)
     vouched: int = 0
+    # How much had changed when a part was made: who began later has seen it.
+    made: dict[str, int] = field(default_factory=dict)
     _told: dict[bytes, dict[int, list[str]]] = field(default_factory=dict)
 
     def broken(self, why: str) -> None:
@@ -102,9 +104,9 @@ class Checks:
     def replaced(self, process: Process, key: str, old: bytes | None, data: bytes) -> None:
         if key == CHECKPOINT:
             self._checkpoint(process, data)
-        elif key.startswith(QUARANTINE) and key in self.damaged:
+        elif key.startswith(QUARANTINE) and key in self.damaged and old is not None:
             self.damaged.discard(key)
-        elif old != data:
+        else:
             self.broken(f"{process.name} overwrote {key}")
 
     def deleted(self, process: Process, key: str) -> None:
@@ -138,7 +140,7 @@ class Checks:
                 self._marked(process, name)
             case OriginName():
                 self.origins.add(name.start)
-                process.notes["origins"] = process.notes.get("origins", set()) | {name.start}
+                process.origins.add(name.start)
                 self.best = ((), 0)  # the watermark's promise is for a fixed set of origins
             case None:
                 self.broken(f"{process.name} created {key}: no name of raw")
@@ -154,8 +156,11 @@ class Checks:
                     f"{process.name} holds {name.span}, but {position} is not in {key}: "
                     f"{'no such trade' if one is None else rows}"
                 )
+        self.expect(
+            not name.revision or RawName(name.span, name.revision - 1) in self.marked,
+            f"{process.name} created {key}, and none before it was found corrupt",
+        )
         self.raws[name] = mask(name.span)
-        self.held |= mask(name.span)
         if name.revision:
             self.schedule.counts["corrupt raw fetched again"] += 1
         if self.absent & mask(name.span):
@@ -221,6 +226,19 @@ class Checks:
             )
         self.best = (origins, watermark)
 
+    def begins(self, process: Process) -> None:
+        """What a process cannot but know: what was there before it began."""
+        process.since = len(self.disk.changes)
+        process.origins = set(self.origins)
+        process.marked = set(self.marked)
+
+    def unknown(self, process: Process, span: Span) -> int:
+        """What of `span` it cannot claim: not held, not attested, not lost to others meanwhile."""
+        known = self.held | self.absent
+        for name in self.marked - process.marked:
+            known |= mask(name.span)
+        return mask(span) & ~known
+
     def watermark(self) -> int:
         position = max(self.origins, default=0)
         known = self.held | self.absent
@@ -255,7 +273,7 @@ class Checks:
         version = self.versions.setdefault(number, Version())
         if key == complete_key(number, MARKET.exchange):
             version.complete = True
-            started = process.notes.get("held", 0) & self.held
+            started = process.held & self.held
             self.expect(
                 not started & ~version.union,
                 f"{process.name} completed v{number} without "
@@ -275,6 +293,12 @@ class Checks:
     ) -> None:
         self._count_part(process, version, span)
         self._crossing(process, version, span, key)
+        for other, name in version.parts.items():
+            self.expect(
+                not other.covers(span) or self.made[name] >= process.since,
+                f"{process.name} wrote {key}, which {name} held before it began",
+            )
+        self.made[key] = len(self.disk.changes)
         facts, rows = opened(data, key)
         here = mask(span)
         lost = here & ~self.held
@@ -337,7 +361,7 @@ class Checks:
         for one in inside:
             held |= mask(one)
         fresh = mask(span) & ~held
-        if inside and len(span) > CELLS[-1] and fresh and fresh < held:
+        if inside and len(span) > parts.CELLS[-1] and fresh and fresh < held:
             counts["holes repaired inside larger cells"] += 1
         rebuild = process.kind == "rebuild"
         if rebuild and any(one.kind == "ingest" for one in self.schedule.alive()):
@@ -420,5 +444,5 @@ class Checks:
             "origins": sorted(self.origins),
             "holes": sorted(self.exchange.holes),
             "parts": {n: sorted(map(str, v.parts)) for n, v in self.versions.items()},
-            "rules": (SPEC.chunk, CELLS),
+            "cells": parts.CELLS,
         }

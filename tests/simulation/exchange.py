@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from schemahub.core.errors import BadAnswer, Refused, Throttled, Unreachable
 from schemahub.core.page import Answer, Request
-from schemahub.core.span import Coverage
+from schemahub.pipelines.source import Fetched
 from tests.simulation.dice import Odds
 from tests.simulation.market import FLAWS, PAGE, SETTLE, Sold, sold, told
 from tests.simulation.schedule import FAIL, Process, Schedule
@@ -26,7 +26,7 @@ KINDS = (
     "stale", "short", "empty", "duplicated", "unsorted", "wrong page", "hole", "bad row",
     "unreadable id", "not json", "unreachable", "throttled", "refused", "far behind",
 )  # fmt: skip
-PROFILES = (0.004, 0.012, 0.03)  # how likely each kind is
+PROFILES = (0.004, 0.012, 0.03, 0.05)  # how likely each kind is
 FATES = Odds(0.05, 0.05, 0.04, 0.04)  # of a new trade: no such id, late, a little late, bad
 
 
@@ -205,6 +205,6 @@ class Line:
     def _note_head(self, request: Request, found: object) -> None:
         """How far the newest page went that this process was given: what it may call complete."""
         if len(request.params) == 1:
-            ids: Coverage = found.page.ids  # type: ignore[attr-defined]  (pipelines.source.Fetched)
-            if ids:
-                self.process.notes["head"] = ids.stop
+            assert isinstance(found, Fetched)
+            if found.page.ids:
+                self.process.head = found.page.ids.stop

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from schemahub.core.errors import ObjectCorrupt, ObjectMissing, SchemaHubError
 from schemahub.core.layout import part_key
 from schemahub.core.span import Span
+from schemahub.core.spec import ExchangeSpec
 from schemahub.pipelines import ingest as ingests
 from schemahub.pipelines.build import Builder, RawRows
 from schemahub.pipelines.ingest import Ingest
@@ -23,7 +24,7 @@ from schemahub.ports import NoMetrics
 from tests.simulation import tidy
 from tests.simulation.checks import Checks
 from tests.simulation.exchange import Exchange, Line
-from tests.simulation.market import MARKET, READER, SPEC, mask, positions
+from tests.simulation.market import MARKET, READER, positions
 from tests.simulation.rows import Frames, PlainMapper, PlainTable, Row, tuples
 from tests.simulation.schedule import Process, Schedule, SharedClock, Strands
 from tests.simulation.store import Disk, DiskOf
@@ -40,6 +41,7 @@ class Jobs:
     disk: Disk
     checks: Checks
     process: Process
+    spec: ExchangeSpec
 
     # ------------------------------------------------------------ wiring
 
@@ -48,11 +50,15 @@ class Jobs:
         return DiskOf(self.disk, self.process)
 
     @property
+    def specs(self) -> Specs:
+        return Specs({self.spec.exchange: self.spec})
+
+    @property
     def lake(self) -> Lake:
         return Lake(self.store, Frames(), NoMetrics())
 
     def source(self) -> Source:
-        source = Source(SPEC, Line(self.exchange, self.process))
+        source = Source(self.spec, Line(self.exchange, self.process))
         source.__dict__["reader"] = READER  # made once: it is the same for everybody
         return source
 
@@ -70,18 +76,16 @@ class Jobs:
 
     def verifier(self) -> Verify:
         raw = RawRows(self.lake, PlainMapper())
-        return Verify(self.lake, raw, PlainTable(), Specs({SPEC.exchange: SPEC}), NoMetrics())
+        return Verify(self.lake, raw, PlainTable(), self.specs, NoMetrics())
 
     # ------------------------------------------------------------ jobs
 
     def ingest(self, wish: Wish) -> ingests.Outcome:
-        self.process.notes["origins"] = set(self.checks.origins)
         (outcome,) = self.pipeline().run([(self.source(), MARKET)], wish, 1)
         self._honest(outcome)
         return outcome
 
     def repair(self, *, audit: bool) -> ingests.Outcome:
-        self.process.notes["origins"] = set(self.checks.origins)
         pipeline = Repair(self.lake, self.verifier(), self.pipeline())
         outcome = pipeline.heal(self.source(), pipeline.look(MARKET), audit=audit)
         self._honest(outcome)
@@ -93,14 +97,14 @@ class Jobs:
         markets = lake.markets()
         if MARKET not in markets:
             return
-        held = self.process.notes["held"] = self.checks.held
+        held = self.process.held = self.checks.held
 
         def apart(builder: Builder) -> Builder:
             return replace(builder, raw=RawRows(lake, PlainMapper()))
 
         tasks = Strands(self.schedule, self.process, apart)
         pipeline = Transform(
-            lake, self.builder, Specs({SPEC.exchange: SPEC}), tasks, NoMetrics()
+            lake, self.builder, self.specs, tasks, NoMetrics()
         )
         (outcome,) = pipeline.run([MARKET], rebuild=rebuild, workers=WIDTH)
         if outcome.error is not None:
@@ -125,7 +129,7 @@ class Jobs:
         tidy.delete(self.lake, PlainTable(), MARKET, self._age)
 
     def compact(self) -> None:
-        tidy.compact(self.lake, PlainTable(), MARKET, SPEC)
+        tidy.compact(self.lake, PlainTable(), MARKET, self.spec)
 
     def _age(self, key: str) -> timedelta:
         born = self.disk.born.get(key)
@@ -135,30 +139,41 @@ class Jobs:
 
     def read(self) -> list[Row]:
         """PROTOCOL §4: the list is resolved once; a file that is gone voids all that was read."""
+        kept: list[Row] = []
         while True:
             removals, visible = self.checks.removals, self.checks.visible
+            rows: list[Row] = []
             try:
-                rows = self._rows()
+                for some in self._rows():
+                    rows += some
             except ObjectMissing:
                 self.schedule.counts["readings begun again"] += 1
+                kept = self.after_a_loss(rows)
                 continue
             except ObjectCorrupt as error:
                 if error.key not in self.checks.damaged and not self.checks.removals:
                     self.checks.broken(f"{self.process.name} cannot read {error.key}")
                 return []
+            rows = sorted(kept + rows)
             self._seen(rows, visible if removals == self.checks.removals else 0)
             return rows
 
-    def _rows(self) -> list[Row]:
+    def after_a_loss(self, rows: list[Row]) -> list[Row]:
+        """What is kept of what was read: nothing."""
+        del rows
+        return []
+
+    def _rows(self) -> Iterator[list[Row]]:
         lake, table = self.lake, PlainTable()
-        rows: list[Row] = []
         for piece in lake.slices(MARKET):
+            version = self.checks.versions.get(piece.version)
+            if piece.version > 1 and (version is None or not version.complete):
+                self.checks.broken(f"{self.process.name} reads v{piece.version}, not complete")
             key = part_key(piece.version, MARKET, piece.part)
             data = lake.store.read(key)
             for keep in piece.keep:
                 for batch in table.decode(data, key):
-                    rows += tuples(batch).within(keep).rows
-        return rows
+                    yield list(tuples(batch).within(keep).rows)
 
     def _seen(self, rows: list[Row], visible: int) -> None:
         ids = 0
@@ -182,21 +197,26 @@ class Jobs:
         """Complete means: every wanted id up to the head that it saw is held or attested absent."""
         if outcome.error is not None and not isinstance(outcome.error, SchemaHubError):
             self.checks.broken(f"{outcome.error!r}")
-        if outcome.state != "complete" or "head" not in self.process.notes:
+        process, checks = self.process, self.checks
+        if outcome.watermark is not None and checks.origins:
+            start = max(checks.origins)
+            if start < outcome.watermark:
+                below = checks.unknown(process, Span(start, outcome.watermark))
+                checks.expect(
+                    not below,
+                    f"{process.name} tells the watermark {outcome.watermark}, "
+                    f"but {positions(below)} are not known",
+                )
+        if outcome.state != "complete" or process.head is None:
             return
         self.schedule.counts["ingests complete"] += 1
         # What others have asked for since it began is not its business.
-        origins, head = self.process.notes["origins"], self.process.notes["head"]
-        if not origins or min(origins) >= head:
-            return
-        origin = min(origins)
-        known = self.checks.held | self.checks.absent
-        for name in self.checks.marked:
-            known |= mask(name.span)  # found corrupt meanwhile, by somebody else
-        lacking = mask(Span(origin, head)) & ~known
-        if lacking:
-            self.checks.broken(
-                f"{self.process.name} says complete, but {positions(lacking)} are not known"
+        checks.expect(bool(checks.origins), f"{process.name} is complete, but there is no origin")
+        origin = min(process.origins, default=max(checks.origins))
+        lacking = checks.unknown(process, Span(origin, max(process.head, origin + 1)))
+        if lacking and origin < process.head:
+            checks.broken(
+                f"{process.name} says complete, but {positions(lacking)} are not known"
             )
 
 

@@ -26,8 +26,6 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SETTLE = 60.0
 SLACK = 12
 PAGE = 4
-CHUNK_PAGES = 3
-CELLS = (64, 16, 4)
 
 # What the table refuses of a row whose id can be read, as the wire may tell it.
 FLAWS: tuple[tuple[str, object], ...] = (
@@ -40,25 +38,36 @@ FLAWS: tuple[tuple[str, object], ...] = (
 )
 
 
-def _spec() -> ExchangeSpec:
+def _spec(chunk_pages: int) -> ExchangeSpec:
     what = deepcopy(DATA)
     what["settle"] = SETTLE
     what["head_slack"] = SLACK
     what["trades"]["paging"]["page"] = PAGE
-    what["trades"]["chunk_pages"] = CHUNK_PAGES
+    what["trades"]["chunk_pages"] = chunk_pages
     return build(what, {}, "acme.yaml")
 
 
-SPEC = _spec()
-READER = Reader(SPEC.trades.fields)
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The sizes of a schedule: of chunks, and of cells from largest to smallest."""
+
+    spec: ExchangeSpec
+    cells: tuple[int, ...]
 
 
-SHAPE = SPEC.shape()
+# Small cells make many parts; where a cell holds many chunks its parts can cross.
+RULES = (
+    Rules(_spec(3), (64, 16, 4)),
+    Rules(_spec(2), (64, 32, 16)),
+    Rules(_spec(3), (128, 32, 8)),
+    Rules(_spec(1), (48, 24)),
+)
+READER = Reader(RULES[0].spec.trades.fields)
+SHAPE = RULES[0].spec.shape()
 
 # So few rows are always more than one per cent: the share of refused rows that stops a market
 # is out of the question here, and each part is worth a worker of its own.
 _SIZES: tuple[tuple[Any, str, object], ...] = (
-    (parts, "CELLS", CELLS),
     (builds, "MAX_REJECTS", 1_000),
     (transform, "ROWS_WORTH_A_PROCESS", 0),
 )
@@ -73,10 +82,11 @@ _MEMORIES: tuple[tuple[Any, str, object], ...] = (
 
 
 @contextmanager
-def small() -> Iterator[None]:
+def small(cells: tuple[int, ...]) -> Iterator[None]:
     """Sizes with which a market of some tens of trades meets every rule, and memories."""
-    kept = [(where, name, getattr(where, name)) for where, name, _ in _SIZES + _MEMORIES]
-    for where, name, value in _SIZES + _MEMORIES:
+    changes = ((parts, "CELLS", cells), *_SIZES, *_MEMORIES)
+    kept = [(where, name, getattr(where, name)) for where, name, _ in changes]
+    for where, name, value in changes:
         setattr(where, name, value)
     try:
         yield

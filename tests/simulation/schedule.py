@@ -23,8 +23,10 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 GO, SWITCH, PAUSE, KILL, KILL_AFTER, LOST, AGAIN, FAIL = range(8)
-# Of reads: go on; another goes on; sleep; die; (die after); the store fails.
-READS = Odds(0.2, 0.002, 0.002)
+# How likely each of these is, GO apart, when something is read, and when it is written.
+READS = Odds(0.2, 0.002, 0.002, 0.0, 0.0, 0.0, 0.0015)
+# Between two pages of a listing.
+PAGES = Odds(0.5, 0.04, 0.002, 0.0, 0.0, 0.0, 0.0015)
 WRITES = Odds(0.3, 0.02, 0.012, 0.012, 0.015, 0.02, 0.008)
 # How long a process that is paused sleeps: longer than a settle time, than a day's grace.
 SLEEPS = (90.0, 3_600.0, 100_000.0)
@@ -60,7 +62,12 @@ class Process:
     until: datetime | None = None
     slept: bool = False
     torn: bool = False
-    notes: dict[str, Any] = field(default_factory=dict)
+    # What it must have seen: how much had changed when it began, and what was said by then.
+    since: int = 0
+    origins: set[int] = field(default_factory=set)
+    marked: set[Any] = field(default_factory=set)
+    held: int = 0
+    head: int | None = None
 
     @property
     def name(self) -> str:
@@ -101,8 +108,6 @@ class Schedule:
         if self.calm:
             return GO
         found = self.dice.draw(odds)
-        if odds is READS and found == KILL_AFTER:
-            found = FAIL
         if found == GO:
             return GO
         if found == KILL:

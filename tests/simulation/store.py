@@ -10,11 +10,14 @@ from typing import Protocol
 
 from schemahub.core.errors import ObjectMissing, StoreError
 from schemahub.ports import Entry
+from tests.simulation.dice import Odds
 from tests.simulation.schedule import (
     AGAIN,
     FAIL,
     KILL_AFTER,
     LOST,
+    PAGES,
+    READS,
     WRITES,
     Process,
     Schedule,
@@ -111,8 +114,8 @@ class DiskOf:
                 self.disk.watcher.deleted(self.process, key)
         self._written(found, key)
 
-    def _read(self, what: str, key: str) -> None:
-        if self.disk.schedule.point(self.process, what, key) == FAIL:
+    def _read(self, what: str, key: str, odds: Odds = READS) -> None:
+        if self.disk.schedule.point(self.process, what, key, odds) == FAIL:
             self.disk.schedule.counts["failed reads"] += 1
             raise StoreError(f"{key} could not be read", "the store is busy")
 
@@ -128,12 +131,12 @@ class DiskOf:
         keys = disk.keys
         size = 1_000_000
         if not disk.schedule.calm:
-            size = 3 + disk.schedule.dice.pick(6)
+            size = 1 + disk.schedule.dice.pick(8)
         after = start_after
         since = -1
         try:
             while True:
-                self._read("list", prefix)
+                self._read("list", prefix, READS if since < 0 else PAGES)
                 since = len(disk.changes) if since < 0 else since
                 place = bisect_right(keys, after) if after >= prefix else bisect_left(keys, prefix)
                 page = []

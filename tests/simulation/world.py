@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -15,7 +16,7 @@ from tests.simulation.dice import Dice, Odds
 from tests.simulation.exchange import Exchange
 from tests.simulation.heal import heal
 from tests.simulation.jobs import Jobs, Work
-from tests.simulation.market import small
+from tests.simulation.market import RULES, small
 from tests.simulation.schedule import Process, Schedule, Violation
 from tests.simulation.store import Disk
 
@@ -24,10 +25,16 @@ from tests.simulation.store import Disk
 EVENTS = Odds(0.06, 0.02, 0.01, 0.0012, 0.0008, 0.001)
 AT_ONCE = 5
 JUMPS = (5.0, 61.0, 3_700.0, 90_000.0)
-JOBS = (
+# What a schedule's processes do: everything, or mostly one thing that races with itself.
+MIXED = (
     "ingest", "ingest", "ingest", "ingest", "transform", "transform", "transform", "reader",
     "reader", "full", "since", "repair", "audit", "rebuild", "delete", "compact", "verify",
 )  # fmt: skip
+TABLE = (
+    "ingest", "ingest", "since", "transform", "transform", "transform", "transform", "transform",
+    "reader", "reader", "rebuild", "delete",
+)  # fmt: skip
+THEMES = (MIXED, MIXED, TABLE)
 
 
 @dataclass
@@ -47,7 +54,14 @@ class Result:
 class World:
     """The schedule of one seed, or of kept decisions."""
 
-    def __init__(self, seed: int, kept: Mapping[int, int] | None = None) -> None:
+    def __init__(
+        self,
+        seed: int,
+        kept: Mapping[int, int] | None = None,
+        sabotage: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        self.sabotage = sabotage
+        self.rules = RULES[seed % len(RULES)]
         self.seed = seed
         self.dice = Dice(seed, kept)
         self.schedule = Schedule(self.dice)
@@ -55,19 +69,23 @@ class World:
         self.disk = Disk(self.schedule)
         self.checks = Checks(self.schedule, self.exchange, self.disk)
         self.disk.watcher = self.checks
+        self.theme = THEMES[self.dice.pick(len(THEMES))]
         self.left = self.dice.among(6, 14)
         self.damages = self.dice.pick(3)
         self.exchange.trade(self.dice.among(8, 40))
 
     def run(self) -> Result:
-        with small():
+        schedule = self.schedule
+        facts: dict[str, Any] = {}
+        with small(self.rules.cells), self.sabotage():
             try:
-                self.schedule.run(self._between)
-                if self.schedule.violation is None:
+                schedule.run(self._between)
+                if schedule.violation is None:
                     heal(self)
             except Violation:
                 pass
-        schedule = self.schedule
+            if schedule.violation is not None:
+                facts = self.checks.facts()
         return Result(
             self.seed,
             schedule.hash,
@@ -76,7 +94,7 @@ class World:
             schedule.violation,
             [_line(step) for step in schedule.last] if schedule.violation else [],
             self.dice.made,
-            self.checks.facts() if schedule.violation else {},
+            facts,
         )
 
     # ------------------------------------------------------------ between two steps
@@ -95,7 +113,7 @@ class World:
         if not self.left or len(self.schedule.alive()) >= AT_ONCE:
             return
         self.left -= 1
-        kind = JOBS[self.dice.pick(len(JOBS))] if self.schedule.processes else "ingest"
+        kind = self.theme[self.dice.pick(len(self.theme))] if self.schedule.processes else "ingest"
         self.start(kind)
 
     def start(self, kind: str) -> Process:
@@ -103,6 +121,7 @@ class World:
         name = {"full": "ingest", "since": "ingest", "audit": "repair"}.get(kind, kind)
 
         def whole(process: Process) -> None:
+            self.checks.begins(process)
             try:
                 work(self.jobs(process))
             except Interrupted:
@@ -118,7 +137,7 @@ class World:
         return self.schedule.start(name, whole)
 
     def jobs(self, process: Process) -> Jobs:
-        return Jobs(self.schedule, self.exchange, self.disk, self.checks, process)
+        return Jobs(self.schedule, self.exchange, self.disk, self.checks, process, self.rules.spec)
 
     def _work(self, kind: str) -> Work:
         match kind:
@@ -192,5 +211,10 @@ def _line(step: tuple[Any, ...]) -> str:
     return f"{now:%d %H:%M:%S} {name:12} {what} {text}"
 
 
-def simulate(seed: int, kept: Mapping[int, int] | None = None) -> Result:
-    return World(seed, kept).run()
+def simulate(
+    seed: int,
+    kept: Mapping[int, int] | None = None,
+    sabotage: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Result:
+    """`sabotage` breaks something of the product for as long as the schedule goes on."""
+    return World(seed, kept, sabotage).run()
