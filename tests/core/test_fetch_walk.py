@@ -226,6 +226,18 @@ def test_a_bad_row_is_held_once_two_runs_saw_it_bad(
         assert points(lab.ledger.absent) == WANT_IDS - ids
 
 
+def test_a_hole_below_a_row_that_is_held_as_bad_is_attested_all_the_same() -> None:
+    """A bad row has no time. Asked for with its neighbours alone the hole was never dated."""
+    lab = Lab(Exchange(old(market({30, 50, 51})), bad=frozenset({31, 52, 53})))
+    lab.run(WANT, pause=1)  # too soon after one another: the bad rows are held, no more
+    lab.run(WANT)
+    holes = Coverage((Span(30, 31), Span(50, 52)))
+    assert lab.ledger.work(WANT) == holes
+    lab.run(WANT)
+    assert lab.ledger.absent == holes
+    assert lab.proven() == lab.ledger.held
+
+
 def test_a_trade_whose_id_cannot_be_read_stays_missing_and_fails_no_later_run() -> None:
     """Asked for alone its row would be the whole answer: its neighbours are asked for too."""
     lab = Lab(Exchange(old(market(set()))))

@@ -57,6 +57,17 @@ def test_once_more_shows_the_neighbour_above(span: Span, size: int) -> None:
         assert told[0] == max(0, span.start - 1)
 
 
+@given(st.integers(1, 80), st.integers(3, 12))
+def test_from_above_shows_a_hole_below_all_the_rows_that_an_answer_can_hold(
+    start: int, size: int
+) -> None:
+    hole = Span(start, start + 1)
+    ask = paging.from_above(hole, spec(size).trades.paging)
+    told = newest(set(range(100)) - {start}, ask)
+    above = range(start + 1, start + size - 1)
+    assert told == [*range(max(0, start - 2), start), *above]
+
+
 def test_the_head_is_asked_for_without_a_cursor() -> None:
     assert paging.head(spec(7).trades.paging) == Ask(None, 7)
 

@@ -46,6 +46,11 @@ def once_more(span: Span, paging: Paging) -> Ask:
     return Ask(span.stop + 1, min(paging.page, len(span) + 2))
 
 
+def from_above(hole: Span, paging: Paging) -> Ask:
+    """`hole` passed over below as many rows as an answer can hold: one of them dates it."""
+    return Ask(hole.stop + paging.page - 2, paging.page)
+
+
 def windows(work: Coverage, paging: Paging) -> Iterator[Coverage]:
     """`work` in as few answers as can hold it, highest first.
 

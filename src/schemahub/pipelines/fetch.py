@@ -191,7 +191,21 @@ def _fetch(work: ChunkWork, lake: Lake, wanted: Coverage) -> list[Piece]:
         again = Span(rest.start, work.ledger.absent.watermark(rest.stop))
         for fetched in _walk(work, again, paging.once_more(again, rules)):
             rest = _take(work, lake, fetched, rest, pieces)
+    for hole in _undated(pieces, rest):
+        if _undated(pieces, rest).overlaps(hole):
+            fetched = work.source.ask(work.market, paging.from_above(hole, rules))
+            rest = _take(work, lake, fetched, rest, pieces)
     return pieces
+
+
+def _undated(pieces: list[Piece], rest: Coverage) -> Coverage:
+    """What of `rest` is passed over, but only below rows that are bad: they have no time."""
+    if not rest:
+        return rest
+    silence = [(span, moment) for one in pieces for span, moment in one.silence]
+    passed = Coverage.of(span for span, _ in silence)
+    dated = Coverage.of(span for span, moment in silence if moment is not None)
+    return rest & (passed - dated)
 
 
 def _walk(work: ChunkWork, span: Span, ask: Ask) -> Iterator[Fetched]:

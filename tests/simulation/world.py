@@ -1,0 +1,220 @@
+"""One schedule: a market, processes that come and go, damage; then everything must heal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from schemahub.core.errors import Interrupted, SchemaHubError
+from schemahub.pipelines.plan import Wish
+from tests.simulation.checks import RAW, Checks
+from tests.simulation.dice import Dice, Odds
+from tests.simulation.exchange import Exchange
+from tests.simulation.heal import heal
+from tests.simulation.jobs import Jobs, Work
+from tests.simulation.market import RULES, small
+from tests.simulation.schedule import Process, Schedule, Violation
+from tests.simulation.store import Disk
+
+# What happens between two steps: nothing, a job starts, trades, time passes, raw is damaged,
+# a part is damaged, a signal asks a process to stop.
+EVENTS = Odds(0.06, 0.02, 0.01, 0.0012, 0.0008, 0.001)
+AT_ONCE = 5
+JUMPS = (5.0, 61.0, 3_700.0, 90_000.0)
+# What a schedule's processes do: everything, or mostly one thing that races with itself.
+MIXED = (
+    "ingest", "ingest", "ingest", "ingest", "transform", "transform", "transform", "reader",
+    "reader", "full", "since", "repair", "audit", "rebuild", "delete", "compact", "verify",
+)  # fmt: skip
+TABLE = (
+    "ingest", "ingest", "since", "transform", "transform", "transform", "transform", "transform",
+    "reader", "reader", "rebuild", "delete",
+)  # fmt: skip
+THEMES = (MIXED, MIXED, TABLE)
+
+
+@dataclass
+class Result:
+    """What became of a schedule. `violation` is None if every promise was kept."""
+
+    seed: int
+    hash: int
+    steps: int
+    counts: Counter[str]
+    violation: str | None
+    trace: list[str]
+    decisions: dict[int, int]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+class World:
+    """The schedule of one seed, or of kept decisions."""
+
+    def __init__(
+        self,
+        seed: int,
+        kept: Mapping[int, int] | None = None,
+        sabotage: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        self.sabotage = sabotage
+        self.rules = RULES[seed % len(RULES)]
+        self.seed = seed
+        self.dice = Dice(seed, kept)
+        self.schedule = Schedule(self.dice)
+        self.exchange = Exchange(self.schedule)
+        self.disk = Disk(self.schedule)
+        self.checks = Checks(self.schedule, self.exchange, self.disk)
+        self.disk.watcher = self.checks
+        self.theme = THEMES[self.dice.pick(len(THEMES))]
+        self.left = self.dice.among(6, 14)
+        self.damages = self.dice.pick(3)
+        self.exchange.trade(self.dice.among(8, 40))
+
+    def run(self) -> Result:
+        schedule = self.schedule
+        facts: dict[str, Any] = {}
+        with small(self.rules.cells), self.sabotage():
+            try:
+                schedule.run(self._between)
+                if schedule.violation is None:
+                    heal(self)
+            except Violation:
+                pass
+            if schedule.violation is not None:
+                facts = self.checks.facts()
+        return Result(
+            self.seed,
+            schedule.hash,
+            schedule.steps,
+            schedule.counts,
+            schedule.violation,
+            [_line(step) for step in schedule.last] if schedule.violation else [],
+            self.dice.made,
+            facts,
+        )
+
+    # ------------------------------------------------------------ between two steps
+
+    def _between(self) -> bool:
+        event = self.dice.draw(EVENTS)
+        if not self.schedule.alive() and event != 1:
+            event = 1
+        if event == 1:
+            self._start()
+        elif event:
+            (self._trade, self._jump, self._damage_raw, self._damage_part, self._signal)[event - 2]()
+        return self.left > 0
+
+    def _start(self) -> None:
+        if not self.left or len(self.schedule.alive()) >= AT_ONCE:
+            return
+        self.left -= 1
+        kind = self.theme[self.dice.pick(len(self.theme))] if self.schedule.processes else "ingest"
+        self.start(kind)
+
+    def start(self, kind: str) -> Process:
+        work = self._work(kind)
+        name = {"full": "ingest", "since": "ingest", "audit": "repair"}.get(kind, kind)
+
+        def whole(process: Process) -> None:
+            self.checks.begins(process)
+            try:
+                work(self.jobs(process))
+            except Interrupted:
+                self.schedule.counts["interrupted"] += 1
+            except SchemaHubError as error:
+                self.schedule.note(process, "fails", error.code)
+                self.schedule.counts[f"failed: {error.code}"] += 1
+            except AssertionError as error:
+                self.checks.broken(f"{process.name}: {error!r}")
+            except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+                self.checks.broken(f"{process.name} crashed: {error!r}")
+
+        return self.schedule.start(name, whole)
+
+    def jobs(self, process: Process) -> Jobs:
+        return Jobs(self.schedule, self.exchange, self.disk, self.checks, process, self.rules.spec)
+
+    def _work(self, kind: str) -> Work:
+        match kind:
+            case "full":
+                return lambda jobs: jobs.ingest(Wish(full=True))
+            case "since":
+                span = max(1.0, (self.schedule.now - _first(self.exchange)).total_seconds())
+                back = timedelta(seconds=span * (1 + self.dice.pick(10)) / 10)
+                wish = Wish(since=self.schedule.now - back)
+                return lambda jobs: jobs.ingest(wish)
+            case "repair":
+                return lambda jobs: jobs.repair(audit=False)
+            case "audit":
+                return lambda jobs: jobs.repair(audit=True)
+            case "transform":
+                return lambda jobs: jobs.transform(rebuild=False)
+            case "rebuild":
+                return lambda jobs: jobs.transform(rebuild=True)
+        return {
+            "ingest": lambda jobs: jobs.ingest(Wish()),
+            "reader": Jobs.read,
+            "delete": Jobs.delete,
+            "compact": Jobs.compact,
+            "verify": Jobs.verify,
+        }[kind]
+
+    def _trade(self) -> None:
+        if self.exchange.top < 100:  # noqa: PLR2004  (a market that stays small)
+            count = self.dice.among(1, 9)
+            self.schedule.note(None, "trades", count)
+            self.exchange.trade(count)
+
+    def _jump(self) -> None:
+        seconds = JUMPS[self.dice.pick(len(JUMPS))]
+        self.schedule.note(None, "time passes", seconds)
+        self.schedule.tick(seconds)
+
+    def _damage_raw(self) -> None:
+        self._damage([RAW + name.filename for name in sorted(self.checks.raws)])
+
+    def _damage_part(self) -> None:
+        versions = self.checks.versions.values()
+        self._damage(sorted(key for version in versions for key in version.parts.values()))
+
+    def _damage(self, keys: list[str]) -> None:
+        if not keys or not self.damages:
+            return
+        self.damages -= 1
+        key = keys[self.dice.pick(len(keys))]
+        self.schedule.note(None, "damages", key)
+        data = self.disk.objects[key]
+        at = self.dice.pick(len(data))
+        self.checks.damage(key, data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+
+    def _signal(self) -> None:
+        alive = self.schedule.alive()
+        if alive:
+            process = alive[self.dice.pick(len(alive))]
+            self.schedule.note(process, "is asked to stop")
+            process.stop = True
+
+
+def _first(exchange: Exchange) -> Any:
+    return min((one.at for one in exchange.sold.values()), default=exchange.schedule.now)
+
+
+def _line(step: tuple[Any, ...]) -> str:
+    now, process, what, about = step
+    name = process.name if process else "world"
+    text = str(about).replace("unified_trades/", "").replace("0000000000", "")
+    return f"{now:%d %H:%M:%S} {name:12} {what} {text}"
+
+
+def simulate(
+    seed: int,
+    kept: Mapping[int, int] | None = None,
+    sabotage: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Result:
+    """`sabotage` breaks something of the product for as long as the schedule goes on."""
+    return World(seed, kept, sabotage).run()
