@@ -30,6 +30,10 @@ _ZEROS = re.compile(r"(\.\d*?)0+(?=Z?$)")
 _QUOTED = re.compile(r'[",\r\n]')
 # An exchange's or a query's text must not steer the terminal.
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code != ord("\n")}
+_TURNS = (0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))  # the writing direction
+_CONTROLS |= {code: f"\\u{code:04x}" for code in _TURNS}
+# JSON escapes those below 32 itself.
+_JSON_CONTROLS = {code: f"\\u{code:04x}" for code in (*range(127, 160), *_TURNS)}
 
 
 def render(
@@ -66,9 +70,17 @@ def render(
 
 
 def _write_csv(result: Result, out: BinaryIO) -> None:
-    """RFC 4180 quoting, lines end in a line feed. NULL is empty, an empty text is quoted."""
-    out.write(_csv_line([name for name, _ in result.columns]))
-    out.writelines(map(_csv_line, result.rows_text()))
+    """RFC 4180 quoting, lines end in a line feed. NULL is empty, an empty text is quoted.
+
+    Exact, but for a terminal: control characters are shown there, not sent.
+    """
+    line = _csv_shown if out.isatty() else _csv_line
+    out.write(line([name for name, _ in result.columns]))
+    out.writelines(map(line, result.rows_text()))
+
+
+def _csv_shown(values: Iterable[str | None]) -> bytes:
+    return _csv_line([None if value is None else _visible(value) for value in values])
 
 
 def _csv_line(values: Iterable[str | None]) -> bytes:
@@ -105,7 +117,8 @@ def _write_json(result: Result, out: BinaryIO) -> None:
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.translate(_JSON_CONTROLS)
 
 
 # ---------------------------------------------------------------- table

@@ -62,7 +62,9 @@ class Duck:
             run("INSERT INTO markets FROM given")
             self._connection.unregister("given")
         # Before the first file is opened, so that the lock holds for the views as well.
-        run(f"SET allowed_paths = {views.array(self._locations)}")
+        # As files, and as the patterns that views name them by.
+        paths = dict.fromkeys([*self._locations, *map(views.exactly, self._locations)])
+        run(f"SET allowed_paths = {views.array(paths)}")
         run("SET enable_external_access = false")
         run("SET lock_configuration = true")
         run(f"CREATE VIEW trades AS {views.trades_view(slices)}")
