@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import io
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from schemahub.cli.main import run as run_cli
 from tests.e2e.conftest import Make, _specs_are_read_once, hurried, make
 from tests.e2e.world import BTC, Files, World, snapshot
 
 __all__ = ["_specs_are_read_once", "hurried", "make"]
+
+
+def anyway(arguments: Sequence[str]) -> tuple[int, str, str]:
+    """Code, stdout and stderr as `here` gives them, also where a traceback is asked for."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    try:
+        with redirect_stdout(out), redirect_stderr(err):
+            code = run_cli(list(arguments))
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    texts = []
+    for stream in (out, err):
+        stream.flush()
+        assert isinstance(stream.buffer, io.BytesIO)
+        texts.append(stream.buffer.getvalue().decode())
+    return code, texts[0], texts[1]
+
 
 SECRET = "canary-of-the-neighbourhood"
 

@@ -18,7 +18,7 @@ from tests.e2e.conftest import Make
 SYMBOLS = [
     "O'BRIEN-USD",
     "'); DROP TABLE MARKETS; --",
-    "\"-USD",
+    '"-USD',
     "X' OR '1'='1-USD",
     "$1-?",
     "{BASE}-%S",

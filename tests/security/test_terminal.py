@@ -5,18 +5,17 @@ from __future__ import annotations
 import io
 import json
 import re
-import sys
 from typing import Any
 
 import pytest
 
-from schemahub.cli.main import run as run_cli
 from schemahub.cli.progress import _bars
 from schemahub.cli.render import render
 from schemahub.cli.words import visible
 from tests.adapters.http_server import say, serving
 from tests.e2e.conftest import Make
 from tests.e2e.world import BTC, World, here
+from tests.security.conftest import anyway
 
 EVIL = "\x1b[2J\x1b]0;owned\x07\r\nerror SH-FORGED: x\u202etxt\x9b31m\x00\x7f"
 STEERS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -71,29 +70,13 @@ def test_an_answer_cannot_steer_by_what_it_says_is_wrong(
     with serving(then=say(body.encode(), status, headers=headers)) as server:
         given = ["ingest", BTC, "--lake", str(w.lake), "--base-url", f"coinbase={server.url}"]
         for more in ([], ["--debug", "-v"]):
-            out, err = _run([*given, *more])
+            code, out, err = anyway([*given, *more])
+            assert code in {1, 3}
             quiet(out + err)
             assert "SH-" in err
 
 
-def _run(arguments: list[str]) -> tuple[str, str]:
-    """As `here` does, where a traceback is asked for."""
-    kept = sys.stdout, sys.stderr
-    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
-    sys.stdout, sys.stderr = out, err
-    try:
-        assert run_cli(arguments) in {1, 3}
-    finally:
-        sys.stdout, sys.stderr = kept
-    texts = []
-    for stream in (out, err):
-        stream.flush()
-        assert isinstance(stream.buffer, io.BytesIO)
-        texts.append(stream.buffer.getvalue().decode())
-    return texts[0], texts[1]
-
-
-def test_rows_that_are_refused_cannot_steer_by_their_values(make: Make) -> None:
+def test_rows_that_are_refused_cannot_steer_by_their_values(make: Make, hurried: Any) -> None:
     w = make(5)
     rows = w.box.truth(BTC, 1)
     body = [
@@ -109,7 +92,9 @@ def test_rows_that_are_refused_cannot_steer_by_their_values(make: Make) -> None:
     for command in (["transform", "-v"], ["verify", BTC], ["verify", BTC, "--json"], ["status"]):
         said = w.run(*command)
         quiet(said.out + said.err)
-    quiet("".join(path.read_text() for path in (w.lake / "quarantine").rglob("*.jsonl")))
+    kept = [path.read_text() for path in (w.lake / "quarantine").rglob("*.jsonl")]
+    assert kept
+    quiet("".join(kept))
 
 
 RECORDS = [

@@ -82,7 +82,12 @@ def test_the_exchanges_own_list_of_markets_leads_nowhere(wall: Wall) -> None:
     walled = wall()
     names = [("../../x", "y"), ("/etc", "passwd"), ("..", ".."), ("A\r\nHost: x", "B"), ("OK", "B")]
     rows = [
-        {"id": f"{base}-{quote}", "base_currency": base, "quote_currency": quote, "status": "online"}
+        {
+            "id": f"{base}-{quote}",
+            "base_currency": base,
+            "quote_currency": quote,
+            "status": "online",
+        }
         for base, quote in names
     ]
     before = walled.surroundings()

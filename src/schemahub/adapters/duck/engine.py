@@ -10,7 +10,7 @@ from typing import Any, Self
 import duckdb
 
 from schemahub.adapters.duck import views
-from schemahub.adapters.duck.faults import fault
+from schemahub.adapters.duck.faults import FAULTS, fault
 from schemahub.adapters.duck.frames import market_table
 from schemahub.adapters.duck.guard import admit
 from schemahub.adapters.duck.result import Result
@@ -49,7 +49,7 @@ class Duck:
             ) from error
         try:
             self._define(slices, markets)
-        except duckdb.Error as error:
+        except FAULTS as error:
             self.close()
             raise fault(error, self._locations) from error
 
@@ -81,7 +81,7 @@ class Duck:
             text = admit(cursor, query)
             cursor.execute(text, params)
             return Result(cursor, self._locations)
-        except duckdb.Error as error:
+        except FAULTS as error:
             cursor.close()
             raise fault(error, self._locations) from error
         except BaseException:
