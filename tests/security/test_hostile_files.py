@@ -296,7 +296,8 @@ def lies(good: bytes) -> dict[str, bytes]:
         "magic alone": b"PAR1PAR1",
         "no footer": good[: len(good) - 8 - length] + struct.pack("<I", 0) + b"PAR1",
         "of huge lists": good[:4] + b"\x15\x04\x19\xfc" + b"\xff" * 200 + b"\xd0\0\0\0PAR1",
-        "of huge strings": good[:-8 - length] + footer.replace(b"trade_id", b"\xff\xff\xff\xff\x0f_id")
+        "of huge strings": good[: -8 - length]
+        + footer.replace(b"trade_id", b"\xff\xff\xff\xff\x0f_id")
         + good[-8:],
         "zeros": bytes(len(good)),
     }  # fmt: skip

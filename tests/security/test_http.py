@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import ipaddress
 import socket
 import ssl
@@ -40,7 +40,7 @@ def secure(folder: Path, host: str) -> Iterator[tuple[Server, Path]]:
     """An HTTPS server on loopback with a certificate that it signed itself, for `host`."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     alternatives: list[x509.GeneralName] = [x509.DNSName(host)]
     with suppress(ValueError):
         alternatives = [x509.IPAddress(ipaddress.ip_address(host))]
@@ -50,8 +50,8 @@ def secure(folder: Path, host: str) -> Iterator[tuple[Server, Path]]:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
@@ -168,7 +168,7 @@ def test_what_a_raw_line_keeps_of_a_url_has_no_place_for_credentials(make: Make)
     kept += [path.read_bytes() for path in w.lake.rglob("*.json")]
     assert len(kept) >= 4
     assert b"@" not in b"".join(kept)
-    at = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    at = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
     line = encode(Answer(at, "http://127.0.0.1:1/x", 200, "", b"[]"))
     assert decode(line).url == "http://127.0.0.1:1/x"
 
