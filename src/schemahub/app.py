@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from schemahub.pipelines.build import Builder
 
 CONFIG_FILE = "schemahub.toml"
+_LARGEST_CONFIG = 64 * 1024
+_MOST_DIGITS = 60
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,14 @@ def configure(flags: Mapping[str, Any]) -> Configured:
     file: dict[str, Any] = {}
     try:
         with path.open("rb") as stream:
-            file = tomllib.load(stream)
+            data = stream.read(_LARGEST_CONFIG + 1)
+        if len(data) > _LARGEST_CONFIG:
+            raise ConfigError(
+                f"{path} is larger than {_LARGEST_CONFIG // 1024} kB",
+                "it holds a few settings, a line each",
+                "correct it, or name another with SCHEMAHUB_CONFIG",
+            )
+        file = tomllib.loads(data.decode())
     except FileNotFoundError:
         if environ.get("SCHEMAHUB_CONFIG"):
             raise ConfigError(
@@ -72,7 +81,7 @@ def configure(flags: Mapping[str, Any]) -> Configured:
             ) from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be read", str(error), "check its rights") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also a number of thousands of digits
         raise ConfigError(f"{path} is not TOML", str(error), "correct that line") from None
     settings, origins = layer(flags, environ, file, str(path))
     return Configured(settings, origins, environ)
@@ -133,12 +142,19 @@ class App:
         if not self.lake.markets():
             self.probe()
 
+    def has_lake(self) -> bool:
+        """Whether its folder is there; one that cannot be looked at is not."""
+        try:
+            return Path(self.settings.lake).is_dir()
+        except OSError:
+            return False
+
     def require_lake(self) -> None:
         """Raises UsageError if there is no lake to read."""
-        if not Path(self.settings.lake).is_dir():
+        if not self.has_lake():
             raise UsageError(
                 f"there is no lake at {self.settings.lake}",
-                "the folder does not exist",
+                "the folder does not exist, or may not be looked at",
                 "`schemahub ingest` makes it; --lake DIR names another",
             )
 
@@ -365,12 +381,17 @@ class LakeBackend:
 
 
 def _decimal(text: str | None) -> Decimal | None:
-    """An increment as the exchange tells it; None if it is not a number."""
+    """An increment as the exchange tells it; None if it is no number, or none for the table."""
     try:
-        number = None if text is None else Decimal(text)
+        number = None if text is None or len(text) > _MOST_DIGITS else Decimal(text)
     except InvalidOperation:
         return None
-    return number if number is not None and number.is_finite() else None
+    if number is None or not number.is_finite():
+        return None
+    # 26 digits before the point and 12 after it, as decimal(38,12) has.
+    _, digits, exponent = number.as_tuple()
+    fits = int(exponent) >= -12 and len(digits) + int(exponent) <= 26  # noqa: PLR2004
+    return number if fits else None
 
 
 def open_backend(path: str | Path) -> LakeBackend:

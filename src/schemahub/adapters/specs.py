@@ -14,6 +14,8 @@ from schemahub.core.spec import ExchangeSpec, build
 
 LARGEST = 64 * 1024
 DEEPEST = 32
+_MOST_BITS = 1024  # of a number: every float fits
+_MOST_TOLD = 100
 _DO = "correct these lines; docs/exchange-spec.md describes every field"
 _LINE_ENDS = "\n\x85\u2028\u2029"  # as YAML counts lines; \r\n is one by its \n
 
@@ -138,13 +140,16 @@ class _Tree:
 
     def _scalar(self, node: yaml.Node, path: _Path) -> object:
         try:
-            return self.scalars.construct_object(node)
+            value = self.scalars.construct_object(node)
+            if type(value) is int and value.bit_length() > _MOST_BITS:
+                raise OverflowError  # noqa: TRY301  (0xfff… is read, and cannot be written)
         except (ValueError, OverflowError):
             # A date like 2024-13-45, a number of more digits than Python reads.
             start = str(node.value)[:40]
             said = f"{_where(path)}{start!r} cannot be read; put text in quotes"
             self.mistakes.append((node.start_mark.line + 1, said))
             return start
+        return value
 
 
 def _where(path: _Path) -> str:
@@ -171,8 +176,8 @@ def _numbered(mistake: str) -> tuple[int, str]:
 
 def _wrong(path: Path, mistakes: list[tuple[int, str]]) -> SpecError:
     count = f"{len(mistakes)} mistake{'' if len(mistakes) == 1 else 's'}"
-    return SpecError(
-        f"{path.name} is not a valid exchange spec: {count}",
-        tuple(f"line {line}: {message}" for line, message in sorted(mistakes)),
-        _DO,
-    )
+    said = [f"line {line}: {message}" for line, message in sorted(mistakes)[:_MOST_TOLD]]
+    if len(mistakes) > _MOST_TOLD:
+        last = max(line for line, _ in mistakes)
+        said.append(f"line {last}: and {len(mistakes) - _MOST_TOLD} more mistakes")
+    return SpecError(f"{path.name} is not a valid exchange spec: {count}", tuple(said), _DO)

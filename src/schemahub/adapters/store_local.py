@@ -15,10 +15,11 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from schemahub.core.errors import ObjectMissing, StoreError
+from schemahub.core.errors import ObjectCorrupt, ObjectMissing, StoreError
 from schemahub.core.keys import check_folder, check_key, check_prefix, is_unicode, refused
 from schemahub.ports import Entry
 
+LARGEST = 1 << 30  # bytes of an object: several times the largest part or raw object
 _MOST_SCANS = 100  # of one folder, for two that agree
 _TEMP = re.compile(r"\.[0-9a-f]{24}\.tmp")
 _NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
@@ -69,8 +70,11 @@ class LocalStore:
     def read(self, key: str) -> bytes:
         path = self._path(key)
         with _translated(key, "read", missing=True):
-            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            # O_NONBLOCK: a pipe of that name would keep us waiting for its writer.
+            flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+            file = os.open(path, flags)
             with open(file, "rb", buffering=0) as opened:
+                _check_file(os.fstat(file), key)
                 return opened.read()
 
     def list(self, prefix: str, start_after: str = "") -> Iterator[Entry]:
@@ -264,6 +268,16 @@ def _unlink(path: str) -> bool:
             return False
         raise
     return True
+
+
+def _check_file(found: os.stat_result, key: str) -> None:
+    """Raises ObjectCorrupt for what no lake holds: what is read is read whole, into memory."""
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(found.st_mode):
+        raise ObjectCorrupt(key, "it is not a plain file", "move it away")
+    if found.st_size > LARGEST:
+        raise ObjectCorrupt(key, f"it is larger than any object: {found.st_size} bytes")
 
 
 def _moment(found: os.stat_result) -> datetime:

@@ -77,4 +77,5 @@ def _run(shell: Shell) -> int:
 
 
 def _title(shell: Shell, text: str) -> None:
-    shell.say(f"\n{text}")
+    shell.say("")
+    shell.say(text)

@@ -81,7 +81,7 @@ def _specs(shell: Shell) -> Verdict:
 
 def _lake(shell: Shell) -> Verdict:
     folder = shell.app.settings.lake
-    if not Path(folder).is_dir():
+    if not shell.app.has_lake():
         return "ok", f"{folder} is not there yet: the first ingest makes it"
     shell.app.probe()
     return "ok", f"{folder} takes a name only once, also in a race; what is stored is seen"

@@ -12,7 +12,7 @@ import click
 from schemahub.cli.progress import Progress
 from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
-from schemahub.cli.words import count, size, span, tell
+from schemahub.cli.words import count, show, size, span, tell
 from schemahub.core.errors import Interrupted, SchemaHubError, UsageError
 from schemahub.core.layout import Market
 from schemahub.core.times import instant
@@ -200,8 +200,8 @@ def _planned(source: Source, plan: Plan) -> dict[str, Any]:
 
 
 def _print_plan(plan: dict[str, Any]) -> None:
-    print(f"{plan['market']}: {count(plan['trades'])} trades to fetch", end="")
-    print(f" ({plan['reason']})" if plan["reason"] else "")
+    why = f" ({plan['reason']})" if plan["reason"] else ""
+    show(f"{plan['market']}: {count(plan['trades'])} trades to fetch{why}")
     for start, stop in plan["spans"][:10]:
         print(f"  ids {start} to {stop - 1}")
     if len(plan["spans"]) > 10:  # noqa: PLR2004

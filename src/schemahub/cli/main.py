@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import click
 
-from schemahub.cli.words import tell
+from schemahub.cli.words import tell, tell_trace
 from schemahub.core.errors import SchemaHubError, StoreError, UsageError
 
 # Name: (module, one line of help), in the order in which a new user meets them.
@@ -142,14 +142,14 @@ def _run(arguments: list[str]) -> int:  # noqa: PLR0911  (one for each way to en
         return UsageError.exit_code
     except SchemaHubError as error:
         if debug:
-            traceback.print_exc()
+            tell_trace()
         tell(error)
         return error.exit_code
     except OSError:
         raise
     except Exception as error:  # noqa: BLE001  (the outermost edge)
         if debug:
-            traceback.print_exc()
+            tell_trace()
         where = traceback.extract_tb(error.__traceback__)[-1]
         tell(
             SchemaHubError(

@@ -108,9 +108,10 @@ def _bars() -> Bars:
     from rich.progress import Progress as Rich
 
     return Rich(
-        TextColumn("{task.description}"),
+        # Without markup: a market may be called [/B]-USD.
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[speed]}"),
+        TextColumn("{task.fields[speed]}", markup=False),
         console=Console(stderr=True),
     )

@@ -29,6 +29,9 @@ _PAPER = 10_000  # columns: wide enough for any line
 _NUMBER = re.compile(r"DECIMAL|DOUBLE|FLOAT|U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?\b")
 _ZEROS = re.compile(r"(\.\d*?)0+(?=Z?$)")
 _QUOTED = re.compile(r'[",\r\n]')
+_TURNS = (0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))  # the writing direction
+# JSON escapes those below 32 itself.
+_JSON_CONTROLS = {code: f"\\u{code:04x}" for code in (*range(127, 160), *_TURNS)}
 
 
 def render(
@@ -65,9 +68,17 @@ def render(
 
 
 def _write_csv(result: Result, out: BinaryIO) -> None:
-    """RFC 4180 quoting, lines end in a line feed. NULL is empty, an empty text is quoted."""
-    out.write(_csv_line([name for name, _ in result.columns]))
-    out.writelines(map(_csv_line, result.rows_text()))
+    """RFC 4180 quoting, lines end in a line feed. NULL is empty, an empty text is quoted.
+
+    Exact, but for a terminal: control characters are shown there, not sent.
+    """
+    line = _csv_shown if out.isatty() else _csv_line
+    out.write(line([name for name, _ in result.columns]))
+    out.writelines(map(line, result.rows_text()))
+
+
+def _csv_shown(values: Iterable[str | None]) -> bytes:
+    return _csv_line([None if value is None else _visible(value) for value in values])
 
 
 def _csv_line(values: Iterable[str | None]) -> bytes:
@@ -104,7 +115,8 @@ def _write_json(result: Result, out: BinaryIO) -> None:
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.translate(_JSON_CONTROLS)
 
 
 # ---------------------------------------------------------------- table
@@ -155,7 +167,7 @@ def _table(columns: Columns, rows: Sequence[Cells], width: int = _PAPER) -> Tabl
     for (name, kind), room in zip(columns, rooms, strict=True):
         # Folded, never cut: half a number is a wrong number.
         table.add_column(
-            Text(_folded(visible(name), room)),
+            Text(_folded(_visible(name), room)),
             justify="right" if _NUMBER.match(kind) and "[" not in kind else "left",
             overflow="fold",
         )
@@ -189,7 +201,7 @@ def _without_constants(columns: Columns, rows: Sequence[Cells]) -> tuple[Columns
         return columns, list(rows), ""
     left = [n for n in range(len(columns)) if n not in constant]
     same = ", ".join(
-        f"{visible(columns[n][0])} {_cell(rows[0][n], columns[n][1])}" for n in sorted(constant)
+        f"{_visible(columns[n][0])} {_cell(rows[0][n], columns[n][1])}" for n in sorted(constant)
     )
     kept = [tuple(row[n] for n in left) for row in rows]
     return tuple(columns[n] for n in left), kept, f"in every row: {same}\n"
@@ -208,4 +220,9 @@ def _cell(value: str | None, kind: str) -> str:
         return _ZEROS.sub(r"\1", value).removesuffix(".")
     if kind.startswith("TIMESTAMP") and "[" not in kind:
         return _ZEROS.sub(r"\1", value).replace("T", " ", 1).replace(".Z", "Z").removesuffix(".")
-    return visible(value)
+    return _visible(value)
+
+
+def _visible(text: str) -> str:
+    """An exchange's or a query's text, which must not steer the terminal; lines stay lines."""
+    return "\n".join(map(visible, text.split("\n")))

@@ -16,7 +16,7 @@ from schemahub.cli.verify import (
     explicit_exchange,
     print_certificates,
 )
-from schemahub.cli.words import count, tell
+from schemahub.cli.words import count, show, tell
 from schemahub.core.layout import Market
 from schemahub.pipelines.job import Job, told
 from schemahub.pipelines.repair import Damage
@@ -90,6 +90,6 @@ def _plan(shell: Shell, damages: list[Damage], *, as_json: bool) -> int:
     print_certificates([damage.report.certificate for damage in damages])
     for damage in damages:
         for key in damage.report.damaged:
-            print(f"  {damage.market}: {key} would be set aside and made anew")
+            show(f"  {damage.market}: {key} would be set aside and made anew")
     print("nothing was written")
     return 0

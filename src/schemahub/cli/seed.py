@@ -8,7 +8,7 @@ import click
 
 from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
-from schemahub.cli.words import count
+from schemahub.cli.words import count, show
 from schemahub.core.layout import seed_key
 from schemahub.core.settings import DEFAULT_EXCHANGE
 from schemahub.pipelines import seed as seeds
@@ -54,7 +54,7 @@ def command(shell: Shell, /, **options: Any) -> int:
         )
         return 0
     for seed in change.seeds:
-        print(f"{seed.symbol}  {seed.status}")
+        show(f"{seed.symbol}  {seed.status}")
     shell.say(
         f"{count(len(change.seeds))} markets of {exchange}, {len(change.added)} new, "
         f"{len(change.gone)} not online; "

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from schemahub.cli.words import visible
 from schemahub.core.errors import Interrupted
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Shell:
 
     def say(self, text: str) -> None:
         if not self.quiet:
-            print(text, file=sys.stderr, flush=True)
+            print(visible(text), file=sys.stderr, flush=True)
 
     def detail(self, text: str) -> None:
         if self.verbose:
@@ -119,8 +120,8 @@ class _Warnings:
             return
         self._told.add(fields["key"])
         print(
-            f"warning SH-OBJECT-CORRUPT: {fields['key']} is damaged and is not used\n"
-            f"  why: {fields.get('why', 'it cannot be read')}\n"
+            f"warning SH-OBJECT-CORRUPT: {visible(str(fields['key']))} is damaged and is not used\n"
+            f"  why: {visible(str(fields.get('why', 'it cannot be read')))}\n"
             "  do:  nothing; it is only a cache or a first sighting, and is made anew",
             file=sys.stderr,
             flush=True,

@@ -11,7 +11,7 @@ import click
 from schemahub.cli.ingest import recorded
 from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
-from schemahub.cli.words import count, size, span, tell
+from schemahub.cli.words import count, show, size, span, tell
 from schemahub.pipelines.job import Job, told
 from schemahub.pipelines.transform import Outcome
 
@@ -102,6 +102,6 @@ def _plan(shell: Shell, *, rebuild: bool, as_json: bool) -> int:
         shell.json({"dry_run": True, "parts": plans})
         return 0
     for task in tasks:
-        print(f"{task.market} v{task.version}: {count(len(task.span))} rows, ids {task.span}")
+        show(f"{task.market} v{task.version}: {count(len(task.span))} rows, ids {task.span}")
     print(f"{len(tasks)} part(s) to write; nothing was written")
     return 0

@@ -8,7 +8,7 @@ import click
 
 from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
-from schemahub.cli.words import count, table, tell
+from schemahub.cli.words import count, show, table, tell
 from schemahub.core.errors import ProofFailed, UsageError
 from schemahub.core.layout import Market
 from schemahub.core.proof import STATUSES, Certificate
@@ -105,8 +105,8 @@ def print_certificates(found: list[Certificate]) -> None:
     table(head, rows, right=(2, 3, 4, 5, 6))
     for one in found:
         if one.span is None:
-            print(f"  {one.market}: nothing is held")
+            show(f"  {one.market}: nothing is held")
         for hole in one.holes[:SHOWN_HOLES]:
-            print(f"  {one.market} ids {hole.span}: {hole.status}: {hole.reason}")
+            show(f"  {one.market} ids {hole.span}: {hole.status}: {hole.reason}")
         if len(one.holes) > SHOWN_HOLES:
-            print(f"  {one.market}: {len(one.holes) - SHOWN_HOLES} more holes, see --json")
+            show(f"  {one.market}: {len(one.holes) - SHOWN_HOLES} more holes, see --json")

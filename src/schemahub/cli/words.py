@@ -3,11 +3,35 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Sequence
 
 from schemahub.core.errors import SchemaHubError
 
-_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code != ord("\n")}
+
+def visible(text: str) -> str:
+    """`text` with `\\x1b` for whatever is not a letter, mark or space: it cannot steer a terminal.
+
+    Exchanges, files that lie in a lake and bytes on the command line all get to say something.
+    """
+    return text if text.isprintable() else "".join(map(_visible, text))
+
+
+def _visible(char: str) -> str:
+    if char.isprintable():
+        return char
+    return char.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def show(text: str) -> None:
+    """One line of data on stdout."""
+    print(visible(text), flush=True)
+
+
+def tell_trace() -> None:
+    """The traceback of the error being handled, on stderr."""
+    lines = map(visible, traceback.format_exc().splitlines())
+    print("\n".join(lines), file=sys.stderr, flush=True)
 
 
 def tell(error: SchemaHubError) -> None:
@@ -23,12 +47,7 @@ def tell(error: SchemaHubError) -> None:
 def _line(text: str) -> str:
     """On one line; a line that only points at the one above it points at nothing then."""
     lines = (line.strip() for line in text.splitlines())
-    return " ".join(line for line in lines if line.strip("^"))
-
-
-def visible(text: str) -> str:
-    """An exchange's or a query's text, which must not steer the terminal."""
-    return text.translate(_CONTROLS)
+    return visible(" ".join(line for line in lines if line.strip("^")))
 
 
 def count(number: float) -> str:
@@ -55,6 +74,7 @@ def span(seconds: float) -> str:
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:
     """A plain table on stdout: aligned columns, the `right` ones to the right."""
+    rows = [[visible(cell) for cell in row] for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(head, *rows, strict=True)]
     for row in (head, *rows):
         cells = [

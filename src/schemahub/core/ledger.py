@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from schemahub.core.layout import (
+    MAX_STOP,
     AbsentName,
     BadName,
     Market,
@@ -194,7 +195,9 @@ def read_checkpoint(data: bytes, market: Market, chunk: int) -> Checkpoint:
         msg = "covered is not one span"
         raise ValueError(msg)
     origins = content.get("origins")
-    if not isinstance(origins, list) or not all(type(one) is int and one >= 0 for one in origins):
+    if not isinstance(origins, list) or not all(
+        type(one) is int and 0 <= one < MAX_STOP for one in origins
+    ):
         msg = f"origins holds {origins!r}"
         raise ValueError(msg)
     corrupt = content.get("corrupt")
@@ -214,7 +217,10 @@ def _sealed(content: dict[str, object]) -> bytes:
 
 def _pair(pair: object, chunk: int) -> Span:
     match pair:
-        case [int(start), int(stop)] if 0 <= start < stop and stop % chunk == 0:
-            return Span(int(start), stop)
+        # A boolean is an int to Python.
+        case [start, stop] if (
+            type(start) is type(stop) is int and 0 <= start < stop < MAX_STOP and stop % chunk == 0
+        ):
+            return Span(start, stop)
     msg = f"covered holds {pair!r}"
     raise ValueError(msg)

@@ -110,11 +110,14 @@ def _typed(name: str, value: object, origin: str) -> object:
     if name == "base_urls":
         return _base_urls(value, origin)
     if name in {"lake", "exchange"}:
-        if not isinstance(value, str) or not value.strip():
+        if not isinstance(value, str) or not value.strip() or "\0" in value:
             raise _wrong(name, value, origin, "a text")
         return value
     if name == "rate_share":
-        found = re.fullmatch(r"\s*(1|1/[1-9][0-9]{0,2})\s*", str(value))
+        text = "1" if type(value) is int and value == 1 else value
+        found = None
+        if isinstance(text, str):
+            found = re.fullmatch(r"\s*(1|1/[1-9][0-9]{0,2})\s*", text)
         if found is None:
             raise _wrong(name, value, origin, "1, or 1/N as 1/4")
         return found[1]
@@ -131,12 +134,21 @@ def _base_urls(value: object, origin: str) -> tuple[tuple[str, str], ...]:
     if isinstance(value, str):
         value = value.split(",")
     if isinstance(value, Mapping):
-        value = [f"{name}={url}" for name, url in value.items()]
+        value = [f"{name}={_shown(url)}" for name, url in value.items()]
     if not isinstance(value, (list, tuple)):
         raise _wrong("base_urls", value, origin, "EXCHANGE=URL")
     pairs = []
     for text in value:
-        found = re.fullmatch(r"\s*([a-z][a-z0-9_]*)\s*=\s*(https?://\S+)\s*", str(text))
+        given = _shown(text)
+        if "@" in given:
+            kind = UsageError if origin == "flag" else ConfigError
+            # Said without the text: this is where a password would be.
+            raise kind(
+                "a base URL may not hold a user name or password",
+                f"it is from: {origin}",
+                "take out what stands before the @; none is ever sent",
+            )
+        found = re.fullmatch(r"\s*([a-z][a-z0-9_]*)\s*=\s*(https?://\S+)\s*", given)
         if found is None:
             raise _wrong("base_urls", text, origin, "EXCHANGE=URL, with http:// or https://")
         pairs.append((found[1], found[2]))
@@ -145,4 +157,13 @@ def _base_urls(value: object, origin: str) -> tuple[tuple[str, str], ...]:
 
 def _wrong(name: str, value: object, origin: str, wanted: str) -> SchemaHubError:
     kind = UsageError if origin == "flag" else ConfigError
-    return kind(f"{name} cannot be {value!r}", f"it is from: {origin}", f"it must be {wanted}")
+    shown = repr(value) if isinstance(value, str) else _shown(value)
+    return kind(f"{name} cannot be {shown}", f"it is from: {origin}", f"it must be {wanted}")
+
+
+def _shown(value: object) -> str:
+    """A value of the file as text; Python refuses to write out a number of thousands of digits."""
+    try:
+        return value if isinstance(value, str) else repr(value)
+    except ValueError:
+        return "a number of thousands of digits"

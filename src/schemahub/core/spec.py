@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from schemahub.core.errors import SpecError
+from schemahub.core.errors import SpecError, UsageError
 from schemahub.core.layout import Market
 
 if TYPE_CHECKING:
@@ -161,9 +161,13 @@ class ExchangeSpec(_Strict):
         return self.trades.paging.page * self.trades.chunk_pages
 
     def native(self, market: Market) -> str:
-        """The exchange's own spelling of a canonical symbol."""
+        """The exchange's own spelling of a canonical symbol. Raises UsageError if there is none."""
         base, _, quote = market.symbol.rpartition("-")
-        return self.symbols.native.replace("{base}", base).replace("{quote}", quote)
+        native = self.symbols.native.replace("{base}", base).replace("{quote}", quote)
+        if native in {".", ".."}:
+            # No encoding keeps these from meaning another path.
+            raise UsageError(f"{market} is not a market", f"it would be asked for as {native}")
+        return native
 
     def shape(self) -> str:
         """Digest of what shapes rows: a table version holds rows of one shape only."""

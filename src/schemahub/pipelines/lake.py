@@ -86,12 +86,8 @@ class Lake:
         ledger = self.quick_ledger(market, spec)
         data = ledgers.write_checkpoint(market, ledger, spec.chunk, corrupt)
         key = checkpoint_key(market)
-        try:
-            if self.store.read(key) == data:
-                return
-        except ObjectMissing:
-            pass
-        self.store.put(key, data)
+        if self._stored(key) != data:
+            self.store.put(key, data)
 
     def create_origin(self, market: Market, start: int, content: Mapping[str, object]) -> None:
         """Durably: how far back this market is wanted."""
@@ -137,9 +133,16 @@ class Lake:
             return found if found.corrupt == self._corrupt(market) else None
         except ObjectMissing:
             return None
-        except ValueError as error:
+        except (ValueError, ObjectCorrupt) as error:
             # Only a cache: the listing knows. But damage is never passed over in silence.
             self.metrics.emit("checkpoint.corrupt", market=str(market), key=key, why=str(error))
+            return None
+
+    def _stored(self, key: str) -> bytes | None:
+        """What a cache holds; None if there is nothing that can be read."""
+        try:
+            return self.store.read(key)
+        except (ObjectMissing, ObjectCorrupt):
             return None
 
     def _corrupt(self, market: Market) -> tuple[str, ...]:

@@ -244,7 +244,7 @@ class Planner:
         try:
             said = json.loads(self.lake.store.read(key))["since"]
             return said is None or (since is not None and datetime.fromisoformat(said) <= since)
-        except (SchemaHubError, ValueError, KeyError, TypeError):
+        except (SchemaHubError, ValueError, KeyError, TypeError, RecursionError):
             return False
 
 

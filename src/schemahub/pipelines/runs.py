@@ -6,8 +6,11 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from schemahub.core.errors import ObjectCorrupt, UsageError
 from schemahub.core.layout import run_key
+from schemahub.core.wire import MAX_DEPTH, depth
 from schemahub.ports import Store
 
 SCHEMA_VERSION = 1
@@ -42,12 +45,15 @@ def list_runs(store: Store) -> list[RunName]:
 
 
 def read_run(store: Store, run: RunName) -> dict[str, Any]:
+    """What a run recorded. Raises ObjectCorrupt for what `write_run` cannot have written."""
+    data = store.read(run.key)
+    do = "delete it: only a record"
     try:
-        content = json.loads(store.read(run.key))
-    except ValueError as error:
-        raise ObjectCorrupt(run.key, f"not JSON: {error}", "delete it: only a record") from None
-    if not isinstance(content, dict):
-        raise ObjectCorrupt(run.key, "not an object", "delete it: only a record")
+        content = msgspec.json.decode(data, type=dict[str, Any])
+    except (ValueError, RecursionError) as error:
+        raise ObjectCorrupt(run.key, f"not a record in JSON: {error}", do) from None
+    if depth(data) > MAX_DEPTH:
+        raise ObjectCorrupt(run.key, f"nested deeper than {MAX_DEPTH}", do)
     return content
 
 

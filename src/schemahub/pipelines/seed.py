@@ -34,6 +34,15 @@ class Seed:
     quantity_increment: str | None = None
 
 
+class _File(msgspec.Struct):
+    """What `write_seed` writes, as far as it is read."""
+
+    markets: tuple[Seed, ...]
+
+
+_file = msgspec.json.Decoder(_File)
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """What an update makes of a seed."""
@@ -47,14 +56,16 @@ def read_seed(store: Store, exchange: str) -> tuple[Seed, ...]:
     """The seed of an exchange, empty if there is none. Raises ConfigError if damaged."""
     key = seed_key(exchange)
     try:
-        content = json.loads(store.read(key))
-        return tuple(Seed(**market) for market in content["markets"])
+        found = _file.decode(store.read(key)).markets
+        for seed in found:
+            Market(exchange, seed.symbol)
     except ObjectMissing:
         return ()
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, RecursionError, UsageError) as error:
         raise ConfigError(
             f"{key} is not a seed", str(error), "delete it and run `schemahub update-seed`"
         ) from None
+    return found
 
 
 def write_seed(store: Store, exchange: str, seeds: tuple[Seed, ...], clock: Clock) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Self
 import duckdb
 
 from schemahub.adapters.duck import views
-from schemahub.adapters.duck.faults import fault
+from schemahub.adapters.duck.faults import FAULTS, fault
 from schemahub.adapters.duck.frames import market_table
 from schemahub.adapters.duck.guard import admit
 from schemahub.adapters.duck.result import Result
@@ -49,7 +49,7 @@ class Duck:
             ) from error
         try:
             self._define(slices, markets)
-        except duckdb.Error as error:
+        except FAULTS as error:
             self.close()
             raise fault(error, self._locations) from error
 
@@ -62,7 +62,9 @@ class Duck:
             run("INSERT INTO markets FROM given")
             self._connection.unregister("given")
         # Before the first file is opened, so that the lock holds for the views as well.
-        run(f"SET allowed_paths = {views.array(self._locations)}")
+        # As files, and as the patterns that views name them by.
+        paths = dict.fromkeys([*self._locations, *map(views.exactly, self._locations)])
+        run(f"SET allowed_paths = {views.array(paths)}")
         run("SET enable_external_access = false")
         run("SET lock_configuration = true")
         run(f"CREATE VIEW trades AS {views.trades_view(slices)}")
@@ -79,7 +81,7 @@ class Duck:
             text = admit(cursor, query)
             cursor.execute(text, params)
             return Result(cursor, self._locations)
-        except duckdb.Error as error:
+        except FAULTS as error:
             cursor.close()
             raise fault(error, self._locations) from error
         except BaseException:

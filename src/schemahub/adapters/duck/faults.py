@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+import duckdb
+
 from schemahub.core.errors import (
     ObjectCorrupt,
     ObjectMissing,
@@ -13,6 +15,8 @@ from schemahub.core.errors import (
     UsageError,
 )
 
+# Of a damaged footer it can say what is not even UTF-8.
+FAULTS = (duckdb.Error, UnicodeDecodeError)
 # Errors arrive as duckdb.Error, or out of an Arrow stream as OSError: the words are the same.
 _PREFIX = re.compile(r"(?:\[[^\]]*\] ?)?([A-Z][A-Za-z ]*?) Error: ")
 _GONE = re.compile(r"No files found|No such file|does not exist|[Ff]ile not found|404")

@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from schemahub.adapters.duck.faults import fault
+from schemahub.adapters.duck.faults import FAULTS, fault
 from schemahub.adapters.duck.text import plain, texts
 from schemahub.core.errors import UsageError
 
@@ -70,7 +70,7 @@ class Result:
         self._taken = True
         try:
             reader = self._cursor.to_arrow_reader(rows)
-        except duckdb.Error as error:
+        except FAULTS as error:
             self._cursor.close()
             raise fault(error, self._locations) from error
         schema = _utc(reader.schema)
@@ -82,7 +82,7 @@ class Result:
                 for batch in reader:
                     if batch.num_rows:
                         yield _as(batch, schema)
-        except (duckdb.Error, OSError, pa.ArrowException) as error:
+        except (*FAULTS, OSError, pa.ArrowException) as error:
             raise fault(error, self._locations) from error
         finally:
             self._cursor.close()

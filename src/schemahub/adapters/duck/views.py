@@ -7,6 +7,7 @@ folder like `symbol=X` would get that value, and a market called NULL would beco
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +24,7 @@ _SQL_TYPES = {
     "decimal": f"DECIMAL({PRECISION},{SCALE})",
     "timestamp": "TIMESTAMPTZ",
 }
+_WILD = re.compile(r"[*?\[]")
 _FROM_FILE = ", ".join(
     f'"{c.name}"' for c in UNIFIED_SCHEMA if c.name not in {"exchange", "symbol"}
 )
@@ -68,6 +70,11 @@ MARKETS_TABLE = f"""CREATE TABLE markets (
 def literal(text: str) -> str:
     """`text` as a string literal of SQL."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def exactly(location: str) -> str:
+    """`location` as a pattern that only it matches: a lake may lie in a folder called [1]*."""
+    return _WILD.sub(r"[\g<0>]", location)
 
 
 def array(texts: Iterable[str]) -> str:
@@ -124,7 +131,8 @@ def _branch(market: Market, locations: Sequence[str], span: Span | None) -> str:
     where = f" WHERE trade_id >= {span.start} AND trade_id < {span.stop}" if span else ""
     return (
         f"SELECT {literal(market.exchange)} AS exchange, {literal(market.symbol)} AS symbol, "  # noqa: S608
-        f"{_FROM_FILE} FROM read_parquet({array(locations)}, hive_partitioning=false){where}"
+        f"{_FROM_FILE} FROM read_parquet({array(map(exactly, locations))}, "
+        f"hive_partitioning=false){where}"
     )
 
 
