@@ -11,6 +11,7 @@ from schemahub.cli.ingest import recorded
 from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
 from schemahub.cli.words import count, size, span, tell
+from schemahub.core.errors import LeaseHeld
 from schemahub.pipelines.job import Job, told
 from schemahub.pipelines.transform import Outcome
 
@@ -44,16 +45,18 @@ def command(shell: Shell, /, **options: Any) -> int:
     return job.exit_code
 
 
-def transform(shell: Shell, job: Job, *, rebuild: bool = False) -> list[Outcome]:
-    """Runs the pipeline over all that raw holds, and says what it did. Raises Interrupted."""
+def transform(shell: Shell, job: Job, *, rebuild: bool = False, wait: float = 0.0) -> list[Outcome]:
+    """Runs the pipeline over all that raw holds, and says what it did.
+
+    Raises Interrupted, and LeaseHeld if another run is still at it after `wait` seconds.
+    """
     app = shell.app
     started = app.clock.monotonic()
     pipeline = app.transform()
     markets = app.lake.markets()
     done: list[Outcome] = []
-    for outcome in pipeline.run(
-        markets, rebuild=rebuild, workers=app.settings.transform_workers or os.cpu_count() or 1
-    ):
+    workers = app.settings.transform_workers or os.cpu_count() or 1
+    for outcome in pipeline.run(markets, rebuild=rebuild, workers=workers, wait=wait):
         job.add("transform", outcome)
         done.append(outcome)
         _say(shell, outcome)
@@ -63,6 +66,18 @@ def transform(shell: Shell, job: Job, *, rebuild: bool = False) -> list[Outcome]
         f"in {span(app.clock.monotonic() - started)}"
     )
     return done
+
+
+def transform_in_turn(shell: Shell, job: Job, *, owing: bool) -> None:
+    """The last step of a longer run: waits for another run's transform, then leaves it out.
+
+    `owing`: as Job.skip has it. Raises Interrupted.
+    """
+    try:
+        transform(shell, job, wait=float(shell.app.settings.lease_ttl))
+    except LeaseHeld as error:
+        tell(error)
+        job.skip("transform", error, owing=owing)
 
 
 def _say(shell: Shell, outcome: Outcome) -> None:
