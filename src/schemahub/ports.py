@@ -245,7 +245,7 @@ class Lease(Protocol):
 
     @property
     def generation(self) -> int:
-        """Grows with every holder: the fencing token. 0 where no leases are kept."""
+        """1 for who found it free, one more for who took it over. 0 where none are kept."""
         ...
 
     @property

@@ -49,7 +49,7 @@ def list_(shell: Shell, /, **options: Any) -> int:
         )
         for holder in held
     ]
-    table(("name", "owner", "generation", "renewed", "stale"), cells, right=(2, 3))
+    table(("name", "owner", "generation", "renewed ago", "stale"), cells, right=(2, 3))
     return 0
 
 

@@ -30,7 +30,7 @@ Verdict = Literal["free", "held", "dead"]
 class Holder:
     """A lease's record: who holds it, as of the last time that they said so.
 
-    `owner` is for people. `generation` grows with every holder. `nonce` is another each time
+    `owner` is for people. `generation` grows with every takeover. `nonce` is another each time
     the record is written; its first half, the token, stays the same while one holder has the
     lease. `renewed_at` is told by the holder's own clock, `ttl` in seconds; `host` names the
     running system in which its process lives, where that matters.
