@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -17,11 +18,13 @@ import schemahub
 from schemahub.adapters import specs as spec_files
 from schemahub.adapters.clock import Stop, SystemClock
 from schemahub.adapters.dice import jitter, token
+from schemahub.adapters.lease_file import LeaseFiles
+from schemahub.adapters.leases import Board, RenewedLeases
 from schemahub.adapters.metrics import Recorder
 from schemahub.adapters.store_local import LocalStore
 from schemahub.adapters.tasks import GRACE, Processes, Threads
 from schemahub.adapters.zstd import Zstd
-from schemahub.core.errors import ConfigError, UsageError
+from schemahub.core.errors import ConfigError, StoreError, UsageError
 from schemahub.core.gate import Gate
 from schemahub.core.layout import Market, part_key
 from schemahub.core.ledger import Ledger
@@ -94,6 +97,7 @@ class App:
     settings: Settings
     stop: Stop = field(default_factory=Stop)
     metrics: Recorder = field(default_factory=Recorder)
+    command: str = "python"  # as the owner of leases says it
 
     def __post_init__(self) -> None:
         self._sources: dict[str, Source] = {}
@@ -126,6 +130,37 @@ class App:
     @cached_property
     def threads(self) -> Threads:
         return Threads(self.stop)
+
+    @cached_property
+    def leases(self) -> RenewedLeases:
+        """Raises ConfigError if they are to be kept where they cannot be."""
+        owner = f"{socket.gethostname()}:{os.getpid()}:{self.command}"
+        return RenewedLeases(
+            self._board(), owner, self.clock, self.metrics, float(self.settings.lease_ttl)
+        )
+
+    def _board(self) -> Board:
+        if not self.settings.locks_table:
+            return LeaseFiles(self.store)
+        from schemahub.adapters.lease_dynamodb import LeaseItems
+
+        lake = str(Path(self.settings.lake).absolute())
+        items = LeaseItems(
+            self.settings.locks_table,
+            lake,
+            os.environ.get("AWS_REGION"),
+            os.environ.get("AWS_ENDPOINT_URL_DYNAMODB") or os.environ.get("AWS_ENDPOINT_URL"),
+        )
+        try:
+            items.check()
+        except StoreError as error:
+            self.metrics.emit("lease.unlocked", why=str(error))
+        return items
+
+    def release(self) -> None:
+        """Lets go of every lease that is still held: before the process ends."""
+        if "leases" in vars(self):
+            self.leases.close()
 
     def job(self, command: str, asked: dict[str, Any]) -> Job:
         """A run's record, to be filled and closed."""
@@ -219,10 +254,18 @@ class App:
             self.metrics,
             self.run_id,
             self.settings.requests_at_once,
+            self.leases,
         )
 
     def transform(self) -> Transform:
-        return Transform(self.lake, self._builder, self.specs, Processes(self.stop), self.metrics)
+        return Transform(
+            self.lake,
+            self._builder,
+            self.specs,
+            Processes(self.stop),
+            self.metrics,
+            leases=self.leases,
+        )
 
     def compact(self, grace: timedelta) -> Compact:
         from schemahub.adapters.parquet import ParquetTable
@@ -230,7 +273,7 @@ class App:
         def transform(choose: Choose) -> Transform:
             return replace(self.transform(), choose=choose)
 
-        return Compact(self.lake, ParquetTable(), transform, self.metrics, grace)
+        return Compact(self.lake, ParquetTable(), transform, self.metrics, grace, self.leases)
 
     def garbage(self, grace: timedelta) -> Garbage:
         from schemahub.adapters.parquet import ParquetTable

@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 
 from schemahub.core.errors import SchemaHubError
 from schemahub.core.layout import Market
+from schemahub.core.lease import Holder
 from schemahub.core.page import Answer, Request
 from schemahub.core.span import Coverage, Span
 from schemahub.core.spec import ExchangeSpec
@@ -239,29 +240,19 @@ class Tasks(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """Who holds a lease: `owner` as people read it, `renewed_at` by the holder's own clock."""
-
-    name: str
-    owner: str
-    generation: int
-    renewed_at: datetime
-
-
 class Lease(Protocol):
     """A lease that was got. It saves work; nothing that is written depends on it."""
 
     @property
     def generation(self) -> int:
-        """Grows with every holder: the fencing token."""
+        """1 for who found it free, one more for who took it over. 0 where none are kept."""
         ...
 
     @property
     def held(self) -> bool:
         """False once another took it, or once it could not be renewed for 2/3 of its life.
 
-        Then no new work should begin; what is under way may be finished.
+        Then, and for good, no new work should begin; what is under way may be finished.
         """
         ...
 
@@ -271,18 +262,20 @@ class Lease(Protocol):
 
 
 class Leases(Protocol):
-    """Who works on what, among processes that share a lake. Names are as keys are."""
+    """Who works on what, among processes that share a lake. Names are as keys are.
 
-    def acquire(self, name: str) -> Lease | Holder:
+    Leases save work, so a place for them that fails stops none: `acquire` then gives one
+    that nobody else knows of, and `lease.unlocked` is emitted.
+    """
+
+    def acquire(self, name: str, *, watch: bool = False, wait: float = 0.0) -> Lease | Holder:
         """The lease, renewed in the background until it is released, or who holds it.
 
         A holder whose record did not change for the whole life of a lease, by this process's
-        own monotonic clock, is taken for dead: so ask again. Raises StoreError.
+        own monotonic clock, is taken for dead. `watch`: one that seems to be is watched until
+        it moves or is known dead, for that long at most. `wait`: seconds to wait for one that
+        lives. Raises Interrupted.
         """
-        ...
-
-    def doubtful(self, holder: Holder) -> bool:
-        """Whether it is worth to ask again: by its own words the holder was silent too long."""
         ...
 
     def records(self) -> Sequence[Holder]:
@@ -290,8 +283,33 @@ class Leases(Protocol):
         ...
 
     def remove(self, name: str) -> bool:
-        """Take a lease away from whoever holds it; False if nobody does."""
+        """Take a lease away from whoever holds it; False if nobody does. Raises StoreError."""
         ...
+
+
+class Unlocked:
+    """ports.Lease, where none are kept: always held, and known to nobody."""
+
+    generation = 0
+    held = True
+
+    def release(self) -> None:
+        """Nothing to let go."""
+
+
+class NoLeases:
+    """ports.Leases for a lake that keeps none: everybody may do everything."""
+
+    def acquire(self, name: str, *, watch: bool = False, wait: float = 0.0) -> Lease | Holder:
+        del name, watch, wait
+        return Unlocked()
+
+    def records(self) -> Sequence[Holder]:
+        return ()
+
+    def remove(self, name: str) -> bool:
+        del name
+        return False
 
 
 class Metrics(Protocol):

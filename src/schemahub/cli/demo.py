@@ -47,7 +47,12 @@ def command(shell: Shell, /, **options: Any) -> int:
     with box:
         settings = Settings(lake=folder, base_urls=((DEFAULT_EXCHANGE, box.url),))
         return _run(
-            Shell(App(settings, shell.app.stop), shell.quiet, shell.verbose, shell.progress)
+            Shell(
+                App(settings, shell.app.stop, command="demo"),
+                shell.quiet,
+                shell.verbose,
+                shell.progress,
+            )
         )
 
 

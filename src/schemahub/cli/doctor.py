@@ -16,6 +16,8 @@ from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
 from schemahub.cli.words import size, table
 from schemahub.core.errors import SchemaHubError
+from schemahub.core.layout import job_lease
+from schemahub.core.lease import Holder
 from schemahub.core.page import Answer, Request
 from schemahub.core.settings import unknown_variables
 
@@ -51,6 +53,7 @@ def _checks(shell: Shell, *, offline: bool) -> Iterator[tuple[str, str, str]]:
         ("exchange specs", _specs),
         ("lake", _lake),
         ("disk", _disk),
+        ("leases", _leases),
     ]
     if not offline:
         checks.append(("exchange", _exchange))
@@ -93,6 +96,20 @@ def _disk(shell: Shell) -> Verdict:
         place = place.parent
     free = shutil.disk_usage(place).free
     return ("ok" if free > LOW_DISK else "warning"), f"{size(free)} free at {place}"
+
+
+def _leases(shell: Shell) -> Verdict:
+    settings = shell.app.settings
+    if not settings.locks_table and not Path(settings.lake).is_dir():
+        return "ok", "will be kept in the lake"
+    unlocked = shell.app.metrics.count("lease.unlocked")
+    lease = shell.app.leases.acquire(job_lease(f"doctor-{shell.app.run_id}"))
+    if isinstance(lease, Holder):
+        return "warning", f"{lease.owner} has a lease of a name that nobody takes"
+    lease.release()
+    if shell.app.metrics.count("lease.unlocked") > unlocked:
+        return "warning", "cannot be kept: runs at the same time may do work twice"
+    return "ok", f"kept in {settings.locks_table or settings.lake}"
 
 
 def _exchange(shell: Shell) -> Verdict:

@@ -134,6 +134,7 @@ def recorded(shell: Shell, command: str, asked: dict[str, Any]) -> Iterator[Job]
         job.error = error
         raise
     finally:
+        shell.app.release()
         try:
             shell.detail(f"recorded as {job.close()}")
         except SchemaHubError as error:
@@ -147,6 +148,8 @@ def _say(shell: Shell, outcome: Outcome) -> None:
         shell.say(f"{outcome.market}: {note}")
     if outcome.error is not None:
         tell(outcome.error)
+    if outcome.state == "held":
+        return
     at = "" if outcome.watermark is None else f", watermark {outcome.watermark}"
     shell.say(f"{outcome.market}: {outcome.state}, {count(outcome.trades)} trades saved{at}")
     if outcome.missing and outcome.error is None:

@@ -28,6 +28,7 @@ COMMANDS = {
     "quarantine": ("quarantine", "What was refused, why, and what a better spec gains"),
     "status": ("status", "How far each market is"),
     "runs": ("runs", "What each run did"),
+    "locks": ("locks", "Who works on what now"),
     "files": ("files", "The Parquet files that are live now"),
     "update-seed": ("seed", "List the exchange's markets as those to ingest"),
     "doctor": ("doctor", "Check the machine, the lake and the exchange"),
@@ -38,7 +39,7 @@ COMMANDS = {
 READER_GONE = 141  # 128 + SIGPIPE, as other tools end
 EPILOG = """\b
 Exit codes: 0 done, 1 failed, 2 usage, 3 partly, 4 proof failed,
-6 configuration, 130/143 stopped by a signal.
+5 another run is at it, 6 configuration, 130/143 stopped by a signal.
 
 \b
 A first run:

@@ -9,7 +9,7 @@ import click
 from schemahub.cli.ingest import recorded
 from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
-from schemahub.cli.transform import transform
+from schemahub.cli.transform import transform_in_turn
 from schemahub.cli.verify import (
     certificates,
     conclude,
@@ -45,20 +45,24 @@ def command(shell: Shell, /, **options: Any) -> int:
     with recorded(shell, "repair", {"markets": [str(market) for market in markets]}) as job:
         damages = [pipeline.look(market) for market in markets]
         _heal(shell, job, damages, audit=options["audit"])
-        transform(shell, job)
+        transform_in_turn(shell, job, owing=True)
     return _conclude(shell, job, markets, as_json=options["as_json"])
 
 
 def _heal(shell: Shell, job: Job, damages: list[Damage], *, audit: bool) -> None:
     pipeline = shell.app.repair()
     for damage in damages:
-        for key in damage.report.damaged:
-            shell.say(f"{damage.market}: set aside {key}")
         source = shell.app.source(damage.market.exchange)
         outcome = pipeline.heal(source, damage, audit=audit)
         job.add("ingest", outcome)
         if outcome.error is not None:
             tell(outcome.error)
+        if outcome.state == "held":
+            continue
+        for key in damage.report.damaged:
+            shell.say(f"{damage.market}: set aside {key}")
+        for note in outcome.notes:
+            shell.say(f"{damage.market}: {note}")
         shell.say(f"{damage.market}: fetched {count(outcome.trades)} trades")
 
 

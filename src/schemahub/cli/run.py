@@ -9,7 +9,7 @@ import click
 from schemahub.cli.ingest import choose, ingest, make_wish, recorded
 from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
-from schemahub.cli.transform import transform
+from schemahub.cli.transform import transform_in_turn
 from schemahub.pipelines.job import told
 
 
@@ -36,8 +36,9 @@ def command(shell: Shell, /, **options: Any) -> int:
     markets = choose(shell, options["markets"])
     shell.app.open_lake()
     with recorded(shell, "run", {"markets": [str(market) for market in markets]}) as job:
-        ingest(shell, job, markets, make_wish(shell.app.clock.now(), None, None, full=False))
-        transform(shell, job)
+        wish = make_wish(shell.app.clock.now(), None, None, full=False)
+        done = ingest(shell, job, markets, wish)
+        transform_in_turn(shell, job, owing=any(outcome.trades for outcome in done))
     if options["as_json"]:
         steps = {step: told(outcomes) for step, outcomes in job.outcomes.items()}
         shell.json({"run_id": job.run_id, "exit_code": job.exit_code, "steps": steps})

@@ -96,7 +96,7 @@ def shell(options: dict[str, Any], *, reads: bool = False) -> Shell:
         if name in options:
             flags[name] = options.pop(name)
     configured = configure(flags)
-    app = App(configured.settings)
+    app = App(configured.settings, command=click.get_current_context().info_name or "schemahub")
     app.metrics.listen(_Warnings())
     _listen(app, at_once=reads)
     return Shell(
@@ -116,6 +116,9 @@ class _Warnings:
         self._told: set[object] = set()
 
     def __call__(self, event: str, fields: Mapping[str, object]) -> None:
+        if event == "lease.unlocked":
+            _warn_unlocked(str(fields["why"]))
+            return
         if event not in {"checkpoint.corrupt", "sighting.corrupt"} or fields["key"] in self._told:
             return
         self._told.add(fields["key"])
@@ -126,6 +129,16 @@ class _Warnings:
             file=sys.stderr,
             flush=True,
         )
+
+
+def _warn_unlocked(why: str) -> None:
+    print(
+        "warning SH-STORE: this run goes on without a lease\n"
+        f"  why: {why}\n"
+        "  do:  see to it if several runs share this lake: they are right, but may do work twice",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def _listen(app: App, *, at_once: bool) -> None:

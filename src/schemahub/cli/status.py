@@ -10,8 +10,9 @@ from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
 from schemahub.cli.verify import explicit_exchange
 from schemahub.cli.words import table
-from schemahub.core.errors import ObjectCorrupt
-from schemahub.core.layout import Market
+from schemahub.core.errors import ObjectCorrupt, SchemaHubError
+from schemahub.core.layout import Market, market_lease
+from schemahub.core.lease import is_doubtful
 from schemahub.core.span import Coverage
 from schemahub.pipelines.runs import list_runs, read_run
 
@@ -30,7 +31,11 @@ def command(shell: Shell, /, **options: Any) -> int:
     """
     shell.app.require_lake()
     markets = shell.app.stored_markets(options["markets"], explicit_exchange(shell))
-    rows = [_market(shell, market) for market in markets]
+    at_work = _at_work(shell)
+    rows = [
+        {**_market(shell, market), "at_work": at_work.get(market_lease(market))}
+        for market in markets
+    ]
     last = _last_run(shell)
     if options["as_json"]:
         shell.json({"markets": rows, "last_run": last})
@@ -42,6 +47,9 @@ def command(shell: Shell, /, **options: Any) -> int:
         for row in rows
     ]
     table(head, cells, right=(1, 2, 3, 4, 5, 6))
+    for row in rows:
+        if row["at_work"] is not None:
+            shell.say(f"{row['market']}: {row['at_work']} is at it")
     if last is not None:
         shell.say(f"last run: {last['run_id']} {last['command']}, exit {last['exit_code']}")
     return 0
@@ -64,6 +72,17 @@ def _market(shell: Shell, market: Market) -> dict[str, Any]:
         "objects": len(ledger.objects),
         "parts": len(slices),
     }
+
+
+def _at_work(shell: Shell) -> dict[str, str]:
+    """The owner of each lease that is in force; none where leases cannot be read."""
+    now = shell.app.clock.now()
+    try:
+        held = shell.app.leases.records()
+    except SchemaHubError as error:
+        shell.say(f"who is at work cannot be told: {error}")
+        return {}
+    return {holder.name: holder.owner for holder in held if not is_doubtful(holder, now)}
 
 
 def _last_run(shell: Shell) -> dict[str, Any] | None:

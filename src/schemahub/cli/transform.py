@@ -12,6 +12,7 @@ from schemahub.cli.ingest import recorded
 from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
 from schemahub.cli.words import count, show, size, span, tell
+from schemahub.core.errors import LeaseHeld
 from schemahub.pipelines.job import Job, told
 from schemahub.pipelines.transform import Outcome
 
@@ -46,11 +47,16 @@ def command(shell: Shell, /, **options: Any) -> int:
 
 
 def transform(
-    shell: Shell, job: Job, *, rebuild: bool = False, exchanges: Collection[str] | None = None
+    shell: Shell,
+    job: Job,
+    *,
+    rebuild: bool = False,
+    exchanges: Collection[str] | None = None,
+    wait: float = 0.0,
 ) -> list[Outcome]:
-    """Runs the pipeline over all that raw holds, and says what it did. Raises Interrupted.
+    """Runs the pipeline over all that raw holds, and says what it did. `exchanges`: of these alone.
 
-    `exchanges`: of these alone.
+    Raises Interrupted, and LeaseHeld if another run is still at it after `wait` seconds.
     """
     app = shell.app
     started = app.clock.monotonic()
@@ -58,9 +64,8 @@ def transform(
     held = app.lake.markets()
     markets = [one for one in held if exchanges is None or one.exchange in exchanges]
     done: list[Outcome] = []
-    for outcome in pipeline.run(
-        markets, rebuild=rebuild, workers=app.settings.transform_workers or os.cpu_count() or 1
-    ):
+    workers = app.settings.transform_workers or os.cpu_count() or 1
+    for outcome in pipeline.run(markets, rebuild=rebuild, workers=workers, wait=wait):
         job.add("transform", outcome)
         done.append(outcome)
         _say(shell, outcome)
@@ -70,6 +75,18 @@ def transform(
         f"in {span(app.clock.monotonic() - started)}"
     )
     return done
+
+
+def transform_in_turn(shell: Shell, job: Job, *, owing: bool) -> None:
+    """The last step of a longer run: waits for another run's transform, then leaves it out.
+
+    `owing`: as Job.skip has it. Raises Interrupted.
+    """
+    try:
+        transform(shell, job, wait=float(shell.app.settings.lease_ttl))
+    except LeaseHeld as error:
+        tell(error)
+        job.skip("transform", error, owing=owing)
 
 
 def _say(shell: Shell, outcome: Outcome) -> None:

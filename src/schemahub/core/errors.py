@@ -16,6 +16,7 @@
     │   └── IdsRestarted      1    the ids of a market began again
     ├── TooManyRejects        1    more rows fail the wire contract than a fault explains
     ├── ProofFailed           4    verify found something missing, twice or different
+    ├── LeaseHeld             5    another run works on it now
     ├── PartlyFailed          3    some markets failed, the rest is saved
     └── Interrupted    130/143     SIGINT or SIGTERM: what was proven is saved
 
@@ -159,6 +160,11 @@ class TooManyRejects(SchemaHubError):
 class ProofFailed(SchemaHubError):
     code = "SH-PROOF"
     exit_code = 4
+
+
+class LeaseHeld(SchemaHubError):
+    code = "SH-LEASE-HELD"
+    exit_code = 5
 
 
 class PartlyFailed(SchemaHubError):

@@ -33,6 +33,9 @@ _ORIGIN = re.compile(rf"(?P<start>{_N})\.origin")
 _PART = re.compile(rf"(?P<stop>{_N})-(?P<length>{_N})\.parquet")
 _QUARANTINE = re.compile(rf"({_N}-{_N})\.[0-9a-f]{{16}}\.jsonl")
 _VERSION = re.compile(r"v([1-9][0-9]*)")
+_LEASE = re.compile(r"leases/([a-z][a-z0-9_]*/[^/]+)\.json")
+
+LEASES = "leases/"
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -282,6 +285,26 @@ def run_key(date: str, run_id: str) -> str:
 
 def seed_key(exchange: str) -> str:
     return f"seeds/{exchange}.json"
+
+
+def market_lease(market: Market) -> str:
+    """The name of the lease for fetching a market. No symbol is lower case, so no job's."""
+    return f"{market.exchange}/{segment(market.symbol)}"
+
+
+def job_lease(job: str) -> str:
+    """The name of the lease for a job that goes over the whole lake."""
+    return f"jobs/{job}"
+
+
+def lease_key(name: str) -> str:
+    return f"{LEASES}{name}.json"
+
+
+def parse_lease(key: str) -> str | None:
+    """The name of the lease whose record is `key`."""
+    found = _LEASE.fullmatch(key)
+    return found[1] if found else None
 
 
 def _bounds(span: Span) -> str:

@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 from schemahub.core.errors import ConfigError, SchemaHubError, UsageError
+from schemahub.core.lease import DEFAULT_TTL, MAX_TTL
 
 MAX_THREADS = 200
 # A chunk in flight asks for so many of its pages at once: five chunks then use up a burst of
@@ -25,7 +26,8 @@ class Settings:
 
     `base_urls` overrides a spec's base URL, by exchange; `transform_workers` 0 means one
     process a core; `rate_share` is this process's part of the exchange's limit, as `1/4`
-    where four processes share one address.
+    where four processes share one address. `lease_ttl` is the life of a lease in seconds;
+    `locks_table` the DynamoDB table where leases are kept, if not in the lake.
     """
 
     lake: str = "./lake"
@@ -35,6 +37,8 @@ class Settings:
     transform_workers: int = 0
     rate_share: str = "1"
     base_urls: tuple[tuple[str, str], ...] = ()
+    lease_ttl: int = DEFAULT_TTL
+    locks_table: str = ""
 
     @property
     def share(self) -> float:
@@ -45,6 +49,11 @@ class Settings:
     def requests_at_once(self) -> int:
         """Requests under way for one market; with `workers` never over MAX_THREADS."""
         return min(self.chunk_concurrency * PAGES_AT_ONCE, MAX_THREADS // self.workers)
+
+
+_BOUNDS = {"transform_workers": (0, MAX_THREADS), "lease_ttl": (1, MAX_TTL)}
+# What a deployment may have set for other tools already.
+_OTHER_VARIABLES = {"locks_table": "DYNAMODB_LOCKS_TABLE"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +90,8 @@ def layer(
             value, origin = flags[field.name], "flag"
         elif environ.get(variable):
             value, origin = environ[variable], f"environment {variable}"
+        elif environ.get(other := _OTHER_VARIABLES.get(field.name, "")):
+            value, origin = environ[other], f"environment {other}"
         elif field.name in file:
             value, origin = file[field.name], f"file {path}"
         else:
@@ -121,11 +132,15 @@ def _typed(name: str, value: object, origin: str) -> object:
         if found is None:
             raise _wrong(name, value, origin, "1, or 1/N as 1/4")
         return found[1]
-    low = 0 if name == "transform_workers" else 1
+    if name == "locks_table":
+        if not isinstance(value, str) or not re.fullmatch(r"|[a-zA-Z0-9_.-]{3,255}", value):
+            raise _wrong(name, value, origin, "a DynamoDB table's name")
+        return value
+    low, high = _BOUNDS.get(name, (1, MAX_THREADS))
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,4}", value.strip()):
         value = int(value)
-    if type(value) is not int or not low <= value <= MAX_THREADS:
-        raise _wrong(name, value, origin, f"a whole number from {low} to {MAX_THREADS}")
+    if type(value) is not int or not low <= value <= high:
+        raise _wrong(name, value, origin, f"a whole number from {low} to {high}")
     return value
 
 

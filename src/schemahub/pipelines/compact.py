@@ -13,13 +13,20 @@ from typing import Literal
 
 from schemahub.core import parts
 from schemahub.core.errors import Interrupted, ObjectCorrupt, ObjectMissing, SchemaHubError
-from schemahub.core.layout import Market, parse_quarantine, part_key, quarantine_prefix
+from schemahub.core.layout import (
+    Market,
+    job_lease,
+    parse_quarantine,
+    part_key,
+    quarantine_prefix,
+)
 from schemahub.core.span import Coverage, Span
 from schemahub.pipelines import transform
 from schemahub.pipelines.build import PartTask, read_part
 from schemahub.pipelines.lake import Lake
 from schemahub.pipelines.transform import Transform
-from schemahub.ports import Entry, Metrics, Table
+from schemahub.pipelines.turn import LOST, turn
+from schemahub.ports import Entry, Lease, Leases, Metrics, NoLeases, Table
 
 GRACE = timedelta(hours=24)
 Choose = Callable[[Coverage, list[Span]], list[Span]]
@@ -90,6 +97,7 @@ class Compact:
     transform: Callable[[Choose], Transform]
     metrics: Metrics
     grace: timedelta = GRACE
+    leases: Leases = field(default_factory=NoLeases)
 
     def merges(self, markets: Sequence[Market]) -> list[PartTask]:
         """The cells that would be written now. Raises ConfigError if a spec changed."""
@@ -100,12 +108,16 @@ class Compact:
     def run(self, markets: Sequence[Market], workers: int) -> Iterator[Outcome]:
         """Writes the cells, then removes what they and earlier ones supersede.
 
-        Raises Interrupted, and ConfigError if a spec changed.
+        Raises Interrupted, ConfigError if a spec changed, and LeaseHeld if another run is at it.
         """
+        with turn(self.leases.acquire(job_lease("compact"), watch=True), "compact") as lease:
+            yield from self._run(markets, lease, workers)
+
+    def _run(self, markets: Sequence[Market], lease: Lease, workers: int) -> Iterator[Outcome]:
         for merged in self.transform(_cells).run(markets, rebuild=False, workers=workers):
             outcome = _continued(merged)
             try:
-                self._remove(outcome)
+                self._remove(outcome, lease)
             except Interrupted:
                 raise
             except SchemaHubError as error:
@@ -147,10 +159,14 @@ class Compact:
             tuple(Heir(listed.version, span) for listed, span in heirs),
         )
 
-    def _remove(self, outcome: Outcome) -> None:
+    def _remove(self, outcome: Outcome, lease: Lease) -> None:
         now = self.lake.store.now()
         whole: dict[Heir, bool] = {}
         for doomed in self.doomed(outcome.market):
+            if not lease.held:
+                outcome.state = "partial"
+                outcome.notes.append(LOST)
+                return
             if doomed.free_at > now or not self._whole(outcome, doomed.heirs, whole):
                 outcome.waiting += 1
                 continue

@@ -16,12 +16,15 @@ from schemahub.core.paging import Ask
 from schemahub.core.span import Coverage, Span, cut_down
 from schemahub.pipelines.lake import Lake
 from schemahub.pipelines.source import Fetched, Source
-from schemahub.ports import Tasks
+from schemahub.ports import Lease, Tasks, Unlocked
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkWork:
-    """What is to be fetched of a market; `hand` are answers that are there already."""
+    """What is to be fetched of a market; `hand` are answers that are there already.
+
+    Once `lease` is not held any more, no page is asked for that was not yet.
+    """
 
     source: Source
     market: Market
@@ -29,6 +32,7 @@ class ChunkWork:
     work: Coverage
     hand: tuple[Fetched, ...]
     run_id: str
+    lease: Lease = field(default_factory=Unlocked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +100,8 @@ class _Run:
 def land_chunks(work: ChunkWork, lake: Lake, tasks: Tasks, width: int) -> Iterator[Landed]:
     """Yields each chunk once it is durable, highest first as far as answers allow.
 
-    After an error no page is asked for any more; what has been answered is stored, then
-    the error is raised.
+    After an error, or without the lease, no page is asked for any more; what has been
+    answered is stored, then the error is raised.
     """
     run = _Run(work, lake)
     hands = _Hands(work, lake)
@@ -126,7 +130,7 @@ def _pages(work: ChunkWork, hands: _Hands, run: _Run) -> Iterator[_Page]:
         run.chunks.append(chunk)
         rest = chunk_work - Coverage.of(span for one in chunk.pieces for span in one.ids)
         for window in paging.windows(rest, paging_):
-            if run.error is not None:
+            if run.error is not None or not work.lease.held:
                 chunk.failed = True
                 return
             chunk.open += 1

@@ -6,29 +6,33 @@ Whatever stops a market, what its answers proved until then is stored.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
 from schemahub.core import page as pages
-from schemahub.core.errors import BadAnswer, Interrupted, SchemaHubError, StoreError
-from schemahub.core.layout import Market, answer_key
+from schemahub.core.errors import BadAnswer, Interrupted, LeaseHeld, SchemaHubError, StoreError
+from schemahub.core.layout import Market, answer_key, market_lease
 from schemahub.core.page import Answer
 from schemahub.core.span import NOTHING, Coverage
 from schemahub.pipelines.fetch import ChunkWork, Landed, land_chunks
 from schemahub.pipelines.lake import Lake
 from schemahub.pipelines.plan import Plan, Planner, Wish
 from schemahub.pipelines.source import Source
-from schemahub.ports import Clock, Metrics, Tasks
+from schemahub.pipelines.turn import LOST, turn
+from schemahub.ports import Clock, Lease, Leases, Metrics, NoLeases, Tasks
 
 
 @dataclass
 class Outcome:
-    """What a run did for a market. Complete: every wanted id is held or attested absent."""
+    """What a run did for a market. Complete: every wanted id is held or attested absent.
+
+    Held: nothing, because another run is at it.
+    """
 
     market: Market
-    state: Literal["complete", "partial", "failed"] = "complete"
+    state: Literal["complete", "partial", "failed", "held"] = "complete"
     trades: int = 0
     objects: int = 0
     bytes: int = 0
@@ -54,28 +58,46 @@ class Ingest:
     metrics: Metrics
     run_id: str
     requests_at_once: int = 15
+    leases: Leases = field(default_factory=NoLeases)
 
     def run(
         self, markets: Sequence[tuple[Source, Market]], wish: Wish, workers: int
     ) -> Iterator[Outcome]:
         """Every market, `workers` at once, as they finish. One that fails stops no other.
 
-        Raises Interrupted, once what was proven is stored.
+        The markets that other runs are at come last: by then they may be free. Raises
+        Interrupted, once what was proven is stored.
         """
+        again: list[tuple[Source, Market]] = []
 
         def work(item: tuple[Source, Market]) -> Outcome:
             return self.market(*item, wish)
 
-        for (_, market), result in self.markets.each(work, markets, workers):
-            if isinstance(result, SchemaHubError):
-                outcome = Outcome(market)
-                self._fail(outcome, result)
-                yield outcome
-            else:
-                yield result
+        def retry(item: tuple[Source, Market]) -> Outcome:
+            return self.market(*item, wish, watch=True)
 
-    def market(self, source: Source, market: Market, wish: Wish) -> Outcome:
-        """One market. What goes wrong is in the outcome; raises Interrupted alone."""
+        for item, outcome in self._each(work, markets, workers):
+            if outcome.state == "held":
+                again.append(item)
+            else:
+                yield outcome
+        for _, outcome in self._each(retry, again, workers):
+            yield outcome
+
+    def market(self, source: Source, market: Market, wish: Wish, *, watch: bool = False) -> Outcome:
+        """One market, under its lease. What goes wrong is in the outcome.
+
+        `watch`: as ports.Leases.acquire has it. Raises Interrupted alone.
+        """
+        try:
+            got = self.leases.acquire(market_lease(market), watch=watch)
+            with turn(got, str(market)) as lease:
+                return self.under(lease, source, market, wish)
+        except LeaseHeld as error:
+            return Outcome(market, "held", error=error)
+
+    def under(self, lease: Lease, source: Source, market: Market, wish: Wish) -> Outcome:
+        """The same under a lease that the caller holds, and lets go."""
         outcome = Outcome(market)
         try:
             plan = Planner(self.lake, self.tasks).plan(source, market, wish)
@@ -86,16 +108,30 @@ class Ingest:
                 watermark=plan.ledger.watermark,
             )
             outcome.notes += plan.notes
-            self._land(source, plan, outcome)
+            self._land(source, plan, lease, outcome)
         except Interrupted:
             raise
         except SchemaHubError as error:
             self._fail(outcome, error)
         return outcome
 
-    def _land(self, source: Source, plan: Plan, outcome: Outcome) -> None:
+    def _each(
+        self,
+        work: Callable[[tuple[Source, Market]], Outcome],
+        items: Sequence[tuple[Source, Market]],
+        workers: int,
+    ) -> Iterator[tuple[tuple[Source, Market], Outcome]]:
+        for item, result in self.markets.each(work, items, workers):
+            if isinstance(result, SchemaHubError):
+                outcome = Outcome(item[1])
+                self._fail(outcome, result)
+                yield item, outcome
+            else:
+                yield item, result
+
+    def _land(self, source: Source, plan: Plan, lease: Lease, outcome: Outcome) -> None:
         self._create_origin(plan)
-        work = ChunkWork(source, plan.market, plan.ledger, plan.work, plan.hand, self.run_id)
+        work = ChunkWork(source, plan.market, plan.ledger, plan.work, plan.hand, self.run_id, lease)
         held, absent = NOTHING, NOTHING
         try:
             for landed in land_chunks(work, self.lake, self.tasks, self.requests_at_once):
@@ -107,6 +143,8 @@ class Ingest:
             outcome.absent = len(absent)
             if outcome.missing:
                 outcome.state = "partial"
+                if not lease.held:
+                    outcome.notes.append(LOST)
             with suppress(StoreError):  # must not take the place of what ended the market
                 outcome.watermark = self.lake.quick_ledger(plan.market, source.spec).watermark
         if plan.wanted is not None:

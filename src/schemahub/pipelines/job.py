@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from schemahub.core.errors import SchemaHubError
+from schemahub.core.errors import LeaseHeld, SchemaHubError
 from schemahub.pipelines import compact, ingest, transform
 from schemahub.pipelines.runs import write_run
 from schemahub.ports import Clock, Store
@@ -24,11 +24,17 @@ class Counts(Protocol):
 
 
 def exit_code(outcomes: Iterable[Outcome]) -> int:
-    """0 all complete, 1 all failed, 3 anything between."""
+    """0 all complete, 1 all failed, 5 all left to other runs, 3 anything between.
+
+    What is left to other runs does not make those fail that failed, nor save them.
+    """
     states = [outcome.state for outcome in outcomes]
-    if all(state == "complete" for state in states):
-        return 0
-    return 1 if all(state == "failed" for state in states) else 3
+    mine = [state for state in states if state != "held"]
+    if states and not mine:
+        return LeaseHeld.exit_code
+    if all(state == "complete" for state in mine):
+        return 0 if len(mine) == len(states) else 3
+    return 1 if all(state == "failed" for state in mine) else 3
 
 
 @dataclass
@@ -45,6 +51,13 @@ class Job:
     outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
     error: SchemaHubError | None = None
     unrecorded: bool = False
+    skipped: dict[str, LeaseHeld] = field(default_factory=dict)
+    owing: bool = False
+
+    def skip(self, step: str, error: LeaseHeld, *, owing: bool) -> None:
+        """Another run is at this step. `owing`: it would have had something of ours to do."""
+        self.skipped[step] = error
+        self.owing = self.owing or owing
 
     def add(self, step: str, outcome: Outcome) -> None:
         self.outcomes.setdefault(step, []).append(outcome)
@@ -53,12 +66,24 @@ class Job:
     def exit_code(self) -> int:
         """The first of 1, 4, 3 that any step gave, else 0; an error's own if it ended the run.
 
-        3 as well if all is saved but the record of it.
+        3 as well if all is saved but the record of it, or if some was done and some left to
+        other runs; 5 if all was.
         """
         if self.error is not None:
             return self.error.exit_code
         codes = {exit_code(step) for step in self.outcomes.values()}
-        return next((code for code in (1, 4, 3) if code in codes), 3 if self.unrecorded else 0)
+        found = next((code for code in (1, 4, 3) if code in codes), None)
+        if found is not None:
+            return found
+        if self.owing or self.unrecorded:
+            return 3
+        if LeaseHeld.exit_code in codes:
+            return 3 if self._did_something() else LeaseHeld.exit_code
+        return 0
+
+    def _did_something(self) -> bool:
+        every = [outcome for step in self.outcomes.values() for outcome in step]
+        return any(outcome.bytes for outcome in every)
 
     def close(self) -> str:
         """Stores the record and returns its key. Raises StoreError."""
@@ -77,6 +102,7 @@ class Job:
                 step: [_told(outcome) for outcome in outcomes]
                 for step, outcomes in self.outcomes.items()
             },
+            "skipped": {step: _error(error) for step, error in self.skipped.items()},
         }
         date = self.started_at.strftime("%Y-%m-%d")
         return write_run(self.store, date, self.run_id, record)

@@ -14,11 +14,12 @@ from schemahub.core.errors import (
     SchemaHubError,
     StoreError,
 )
-from schemahub.core.layout import Market, complete_key, raw_key
+from schemahub.core.layout import Market, complete_key, job_lease, raw_key
 from schemahub.core.span import Coverage, Span
 from schemahub.pipelines.build import Builder, Built, PartTask
 from schemahub.pipelines.lake import Lake, Specs, rebuild_version, target_version
-from schemahub.ports import Metrics, Tasks
+from schemahub.pipelines.turn import LOST, turn
+from schemahub.ports import Lease, Leases, Metrics, NoLeases, Tasks
 
 # How often a market is planned anew because a listed object turned out corrupt or gone.
 # Each round sets at least one aside; this only bounds a store that keeps losing them.
@@ -31,7 +32,10 @@ ROWS_WORTH_A_PROCESS = 1 << 20
 
 @dataclass
 class Outcome:
-    """What was done for a market. Partial: corrupt raw was set aside and must be fetched."""
+    """What was done for a market.
+
+    Partial: corrupt raw was set aside and must be fetched, or the lease was lost on the way.
+    """
 
     market: Market
     state: Literal["complete", "partial", "failed"] = "complete"
@@ -62,6 +66,7 @@ class Transform:
     tasks: Tasks
     metrics: Metrics
     choose: Callable[[Coverage, list[Span]], list[Span]] = _all
+    leases: Leases = field(default_factory=NoLeases)
 
     def plan(self, markets: Sequence[Market], version: dict[str, int]) -> list[PartTask]:
         """The parts to write into these versions, by market and position."""
@@ -81,8 +86,21 @@ class Transform:
             for exchange in sorted({market.exchange for market in markets})
         }
 
-    def run(self, markets: Sequence[Market], *, rebuild: bool, workers: int) -> Iterator[Outcome]:
-        """The outcome of every market. Raises Interrupted, and ConfigError if a spec changed."""
+    def run(
+        self, markets: Sequence[Market], *, rebuild: bool, workers: int, wait: float = 0.0
+    ) -> Iterator[Outcome]:
+        """The outcome of every market.
+
+        Waits for another run's transform for `wait` seconds, then raises LeaseHeld. Raises
+        Interrupted, and ConfigError if a spec changed.
+        """
+        got = self.leases.acquire(job_lease("transform"), watch=True, wait=wait)
+        with turn(got, "transform") as lease:
+            yield from self._run(markets, lease, rebuild=rebuild, workers=workers)
+
+    def _run(
+        self, markets: Sequence[Market], lease: Lease, *, rebuild: bool, workers: int
+    ) -> Iterator[Outcome]:
         outcomes = {market: Outcome(market) for market in markets}
         known = [market for market in markets if self._known(market, outcomes[market])]
         versions = self.versions(known, rebuild=rebuild)
@@ -94,7 +112,7 @@ class Transform:
                 for task in self._plan(market, versions[market.exchange], outcomes[market].unread)
             ]
             self.metrics.emit("parts.planned", parts=len(tasks))
-            again = self._round(tasks, outcomes, workers)
+            again = self._round(tasks, outcomes, lease, workers)
             if not again:
                 break
         for market in again:
@@ -117,7 +135,11 @@ class Transform:
         return True
 
     def _round(
-        self, tasks: list[PartTask], outcomes: dict[Market, Outcome], workers: int
+        self,
+        tasks: list[PartTask],
+        outcomes: dict[Market, Outcome],
+        lease: Lease,
+        workers: int,
     ) -> list[Market]:
         """The markets that must be planned anew."""
         again: set[Market] = set()
@@ -125,7 +147,8 @@ class Transform:
             return []
         small = sum(len(task.span) for task in tasks) < ROWS_WORTH_A_PROCESS
         width = 1 if small else min(workers, len(tasks))
-        for task, result in self.tasks.each(self.builder(), tasks, width):
+        drawn = _while_held(tasks, lease, outcomes)
+        for task, result in self.tasks.each(self.builder(), drawn, width):
             outcome = outcomes[task.market]
             if isinstance(result, Built):
                 self._built(task, result, outcome)
@@ -196,3 +219,18 @@ class Transform:
             if version > 1 and all(outcome.state == "complete" for outcome in mine):
                 self.lake.store.create(complete_key(version, exchange), b"")
                 self.metrics.emit("version.completed", exchange=exchange, version=version)
+
+
+def _while_held(
+    tasks: Sequence[PartTask], lease: Lease, outcomes: dict[Market, Outcome]
+) -> Iterator[PartTask]:
+    """The parts to begin; without the lease none any more, and their markets are partial."""
+    for number, task in enumerate(tasks):
+        if not lease.held:
+            for market in {left.market for left in tasks[number:]}:
+                outcome = outcomes[market]
+                if outcome.state == "complete":
+                    outcome.state = "partial"
+                outcome.notes.append(LOST)
+            return
+        yield task
