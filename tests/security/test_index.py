@@ -51,4 +51,4 @@ def test_every_test_of_this_folder_is_in_the_index() -> None:
         for name in re.findall(r"^def (test_\w+)\(", path.read_text(encoding="utf-8"), re.MULTILINE)
     }
     assert there - named - MAY_BE_LEFT_OUT == set()
-    assert MAY_BE_LEFT_OUT <= there - named
+    assert there - named >= MAY_BE_LEFT_OUT
