@@ -13,7 +13,7 @@ venv := .venv
 bin := $(venv)/bin
 py := $(bin)/python
 uv := $(shell command -v uv 2>/dev/null)
-code := $(wildcard src tests benchmarks fuzz)
+code := $(wildcard src tests benchmarks fuzz release)
 pins := requirements/build.txt requirements/runtime.txt
 
 ifdef uv
@@ -70,9 +70,17 @@ endif
 	$$pin pyproject.toml -c requirements/dev.txt -o requirements/runtime.txt && \
 	$$pin --group build -c requirements/dev.txt -o requirements/build.txt
 
+.PHONY: sbom
+sbom: setup ## List what a SchemaHub that runs is made of: sbom.cdx.json (CycloneDX)
+	@$(py) -m release.sbom $(ARGS)
+
+.PHONY: audit
+audit: setup ## Check that what is installed is what is pinned, byte for byte (offline)
+	@$(py) -m release.audit
+
 .PHONY: clean
 clean: ## Remove .venv, caches and built files
-	@rm -rf $(venv) build dist htmlcov .coverage .coverage.* .hypothesis \
+	@rm -rf $(venv) build dist htmlcov sbom.cdx.json .coverage .coverage.* .hypothesis \
 		.import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 
 $(venv)/.python:

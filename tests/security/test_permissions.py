@@ -70,7 +70,7 @@ def test_names_of_temporary_files_cannot_be_guessed(tmp_path: Path) -> None:
     def watched(path: str, flags: int, mode: int = 0o777, **more: int) -> int:
         if str(path).endswith(".tmp"):
             assert flags & os.O_EXCL
-            seen.add(os.path.basename(path))
+            seen.add(Path(path).name)
         return real(path, flags, mode, **more)
 
     with pytest.MonkeyPatch.context() as patch:

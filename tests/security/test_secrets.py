@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from tests.e2e.conftest import Make
@@ -60,8 +58,9 @@ def commands(url: str, lake: str) -> list[tuple[str, ...]]:
     ]
 
 
+@pytest.mark.usefixtures("hurried")
 def test_no_command_tells_or_stores_a_secret_of_the_environment(
-    make: Make, hurried: Any, monkeypatch: pytest.MonkeyPatch
+    make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     w = make(30)
     for name in VARIABLES:

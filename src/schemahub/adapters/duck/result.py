@@ -7,15 +7,17 @@ import re
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from schemahub.adapters.duck.faults import FAULTS, fault
 from schemahub.adapters.duck.text import plain, texts
 from schemahub.core.errors import UsageError
+
+if TYPE_CHECKING:
+    import duckdb
 
 Batches = Generator[pa.RecordBatch, None, None]
 
