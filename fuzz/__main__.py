@@ -1,4 +1,7 @@
-"""`python -m fuzz TARGET`: runs one target until the time is over or a promise is broken."""
+"""`python -m fuzz TARGET`: runs one target until the time is over or a promise is broken.
+
+`exact` is no fuzzing: it sends `--count` generated trades from the wire to SQL's text.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,9 @@ from types import FunctionType, ModuleType
 
 from fuzz.mutator import Mutator
 from fuzz.targets import TARGETS, Target
+from tests.adapters.decimals import differing
 
+EXACT = "exact"
 MOST_KEPT = 2_000
 EACH = 256  # inputs between two looks at the clock
 
@@ -21,6 +26,8 @@ EACH = 256  # inputs between two looks at the clock
 def main() -> int:
     """0 if every promise held, 1 with the input that broke one."""
     asked = _arguments()
+    if asked.target == EXACT:
+        return _exact(asked.count, asked.seed)
     target = TARGETS[asked.target]
     if asked.input is not None:
         print(target.check(asked.input.read_bytes()))
@@ -32,13 +39,24 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m fuzz", description=__doc__)
-    parser.add_argument("target", choices=sorted(TARGETS))
+    parser.add_argument("target", choices=sorted([*TARGETS, EXACT]))
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=1, help="the same seed, the same inputs")
     parser.add_argument("--engine", choices=("mutator", "atheris"), default="mutator",
                         help="atheris is led by coverage, and has to be installed")  # fmt: skip
+    parser.add_argument("--count", type=int, default=1_000_000,
+                        help=f"of {EXACT}: decimals from the wire to SQL's text")  # fmt: skip
     parser.add_argument("--input", type=Path, help="only this file, as a finding was stored")
     return parser.parse_args()
+
+
+def _exact(count: int, seed: int) -> int:
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        wrong = differing(Path(folder), count, seed)
+    print(f"{EXACT}: {count:,} trades, {2 * count:,} decimals, {wrong} of the trades differ, "
+          f"{time.monotonic() - start:.0f} s, seed {seed}")  # fmt: skip
+    return 1 if wrong else 0
 
 
 def _by_mutator(name: str, target: Target, seconds: float, seed: int) -> int:

@@ -129,6 +129,12 @@ def check(found: Mapped, told: Sequence[Told]) -> None:
         assert reject.reason.startswith("conflict") == is_conflict
 
 
+def bulk_takes(got: Answer) -> bool:
+    """Whether the bulk check takes the answer as it is."""
+    typed = READER.typed(got.body)
+    return typed is not None and times_by_id(typed, READER, got.latest) is not None
+
+
 def all_agree(got: Answer) -> list[Told] | None:
     """What all three say of one answer; None if it is not a list of rows.
 

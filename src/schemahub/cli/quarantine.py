@@ -57,7 +57,7 @@ def list_(shell: Shell, /, **options: Any) -> int:
     if rows:
         table(("market", "reason", "rows", "first id", "last id"), rows, right=(2, 3, 4))
     elif not any(held.damaged for held in found):
-        shell.say("nothing is in quarantine: every row that raw holds of the table is in it")
+        shell.say("nothing is in quarantine: no part refused a row, every answer could be read")
     return _damage(shell, found)
 
 
@@ -296,5 +296,5 @@ def _damage(shell: Shell, found: Sequence[Held]) -> int:
             shell.say(f"{held.market}: {visible(key)} is damaged, nothing of it is counted")
     damaged = any(held.damaged for held in found)
     if damaged:
-        shell.say("`schemahub repair` makes damaged parts anew")
+        shell.say("`schemahub repair` makes damaged parts anew; a damaged answer can be deleted")
     return PARTLY if damaged else 0
