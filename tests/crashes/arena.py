@@ -28,7 +28,7 @@ FIRST = {BTC: 400, ETH: 70, SOL: 60}
 THEN = {BTC: 350, ETH: 60, SOL: 40}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class State:
     """A lake to begin from; `damaged` are the objects in it that are not as they were."""
 
@@ -59,7 +59,7 @@ JOBS = (
 BY_NAME = {job.name: job for job in JOBS}
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Arena:
     """Everything that a crash needs: who dies, where, and who judges what is left."""
 
@@ -104,6 +104,17 @@ class Arena:
         }
         return Judge(found)
 
+    @contextmanager
+    def blaming(self, what: Callable[[], str]) -> Iterator[None]:
+        """Whatever is found wrong inside says what was done, and keeps a copy of the lake."""
+        try:
+            yield
+        except AssertionError as error:
+            kept = Path(tempfile.mkdtemp(prefix="crashed-"))
+            Folder(kept).fill(self.place.objects())
+            error.add_note(f"{what()}; the lake is kept in {kept}")
+            raise
+
     def before(self, state: State) -> View:
         return self.judge.look(state.objects, state.damaged)
 
@@ -147,15 +158,13 @@ MEMORY = Path("/dev/shm")  # noqa: S108  (a process that dies leaves there what 
 
 @contextmanager
 def workshop() -> Iterator[Path]:
-    """A folder of one's own, in memory where there is such a disk; kept if what is done fails."""
+    """A folder of one's own, in memory where there is such a disk."""
     there = MEMORY if os.access(MEMORY, os.W_OK) else None
     folder = Path(tempfile.mkdtemp(prefix="crashes-", dir=there))
     try:
         yield folder
-    except BaseException as error:
-        error.add_note(f"the lake is kept in {folder}")
-        raise
-    shutil.rmtree(folder)
+    finally:
+        shutil.rmtree(folder)
 
 
 @contextmanager

@@ -103,6 +103,8 @@ class Nursery:
         """
         self._started += 1
         out, err = (self.folder / f"{self._started}.{stream}" for stream in ("out", "err"))
+        for path in (out, err):
+            path.touch()  # one that is killed at once leaves them empty
         order = {
             "arguments": list(arguments),
             "out": str(out),
@@ -153,7 +155,7 @@ def serve() -> None:
 
     shrink()
     # What is found by import or fork later would be paid for by every child.
-    threads = os.listdir("/proc/self/task")
+    threads = list(Path("/proc/self/task").iterdir())
     assert threading.active_count() == 1
     assert len(threads) == 1, f"a process with {len(threads)} threads must not fork"
     gc.collect()
@@ -168,7 +170,8 @@ def serve() -> None:
             if pid == 0:
                 _be(order)
             answer = {"pid": pid}
-        print(json.dumps(answer), flush=True)
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
 
 
 def _be(order: dict[str, Any]) -> NoReturn:
