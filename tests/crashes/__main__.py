@@ -110,13 +110,15 @@ def power(a: Arena, asked: argparse.Namespace) -> Tally:
 
 
 def races(a: Arena, asked: argparse.Namespace) -> Tally:
-    """One race a minute: so every minute ends with a proof."""
+    """A race a minute, each in an arena of its own: so every minute ends with a proof."""
     tally, news = Tally(), _News()
     over = time.monotonic() + 60 * asked.race_minutes
     seed = asked.seed
     while (left := over - time.monotonic()) > 0:
-        race = Race(a, Plan(min(RACE, left), asked.processes, asked.halt, seed=seed))
-        race.run()
+        plan = Plan(min(RACE, left), asked.processes, asked.halt, seed=seed)
+        with workshop() as folder, arena(folder) as fresh:
+            race = Race(fresh, plan)
+            race.run()
         tally += race.tally
         tally["races"] += 1
         news(tally)
