@@ -85,8 +85,8 @@ class Arena:
         assert said.code == 0, f"{command}: exit {said.code}\n{said.out}\n{said.err}"
         return said
 
-    def start(self, command: Sequence[str], *, held: bool = False) -> Child:
-        return self.nursery.start(self.arguments(command), held=held)
+    def start(self, command: Sequence[str], *, held: bool = False, spread: bool = False) -> Child:
+        return self.nursery.start(self.arguments(command), held=held, spread=spread)
 
     # ------------------------------------------------------------ the judgement
 

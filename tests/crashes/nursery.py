@@ -21,6 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
+from schemahub.pipelines import transform
 from tests.crashes.mortal import Death
 from tests.e2e.world import Said, checked
 
@@ -94,12 +95,14 @@ class Nursery:
         calls: Path | None = None,
         record: Path | None = None,
         held: bool = False,
+        spread: bool = False,
         module: str = "schemahub.cli.main",
     ) -> Child:
         """Starts `module.main(arguments)`.
 
         `death` and `calls`: it dies at that call of the store, and notes its calls there.
         `record`: its file operations, see power.py. `held`: it waits for `Child.go`.
+        `spread`: a transform, however small, works in processes of its own.
         """
         self._started += 1
         out, err = (self.folder / f"{self._started}.{stream}" for stream in ("out", "err"))
@@ -113,6 +116,7 @@ class Nursery:
             "calls": str(calls or os.devnull),
             "record": str(record) if record else None,
             "held": held,
+            "spread": spread,
             "module": module,
         }
         return Child(self, int(self.ask(order)["pid"]), out, err)
@@ -215,6 +219,8 @@ def _live(order: dict[str, Any]) -> int:
         from tests.crashes.mortal import name_in_turn
 
         name_in_turn()
+    if order["spread"]:
+        transform.ROWS_WORTH_A_PROCESS = 0
     if order["death"] or order["calls"] != os.devnull:
         doom(Death(**(order["death"] or {"at": 0})), Path(order["calls"]))
     try:

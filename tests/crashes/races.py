@@ -37,6 +37,7 @@ class Plan:
     halt: float = 2.0
     kills: float = 0.5  # the share of runs that are killed
     halts: float = 0.1  # and of those that are halted
+    spread: float = 0.1  # of the transforms work in two processes of their own
     growth: float = 30.0  # trades a second, a market
     seed: int = 1
     least_kills: int = 0  # before which it does not end
@@ -98,7 +99,12 @@ class Race:
         age = self._dice.uniform(0, 1.5 * self._usual)
         halted = self.plan.kills <= fate < self.plan.kills + self.plan.halts
         dies = fate < self.plan.kills
-        child = self.a.start(command)
+        spread = command[0] == "transform" and self._dice.random() < self.plan.spread
+        if spread:
+            command = (*command, "--workers", "2")
+            age *= 4  # each of them is a Python that starts cold
+        child = self.a.start(command, spread=spread)
+        self.tally["spread"] += spread
         self.tally["runs"] += 1
         return Runner(child, command, now, age if dies else None, age if halted else None)
 
