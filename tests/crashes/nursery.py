@@ -34,6 +34,7 @@ QUIET = {
     "JE_ARROW_PRIVATE_MALLOC_CONF": "background_thread:false",
 }
 GATE = "go\n"
+PRODUCT = "schemahub.cli.main"
 
 
 @dataclass
@@ -44,6 +45,7 @@ class Child:
     pid: int
     out: Path
     err: Path
+    product: bool = True  # and not one of ours
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         """Its pid is nobody else's until `wait` returned."""
@@ -64,7 +66,7 @@ class Child:
         said = Said(code, self.out.read_text("utf-8"), self.err.read_text("utf-8"))
         for path in (self.out, self.err, Path(f"{self.out}.gate")):
             path.unlink(missing_ok=True)
-        return checked(said)
+        return checked(said) if self.product else said
 
 
 @dataclass
@@ -96,7 +98,7 @@ class Nursery:
         record: Path | None = None,
         held: bool = False,
         spread: bool = False,
-        module: str = "schemahub.cli.main",
+        module: str = PRODUCT,
     ) -> Child:
         """Starts `module.main(arguments)`.
 
@@ -119,7 +121,8 @@ class Nursery:
             "spread": spread,
             "module": module,
         }
-        return Child(self, int(self.ask(order)["pid"]), out, err)
+        pid = int(self.ask(order)["pid"])
+        return Child(self, pid, out, err, product=module == PRODUCT)
 
     def run(self, arguments: Sequence[str], death: Death | None = None, **more: Any) -> Said:
         return self.start(arguments, death, **more).wait()
@@ -232,7 +235,10 @@ def _live(order: dict[str, Any]) -> int:
         else:
             importlib.import_module(order["module"]).main(order["arguments"])
     except SystemExit as done:
-        return done.code if isinstance(done.code, int) else int(done.code is not None)
+        if isinstance(done.code, str):
+            sys.stderr.write(done.code)
+            return 1
+        return done.code or 0
     return 0
 
 
