@@ -33,7 +33,7 @@ class Kills:
         log.unlink(missing_ok=True)
         self.a.place.fill(self.a.states[job.state].objects)
         said = self.a.nursery.run(self.a.arguments(job.command), calls=log)
-        assert said.code == 0, said.err
+        assert said.code == job.code, said.err
         return log.read_text("utf-8").splitlines()
 
     def points(self, job: Job) -> Iterator[Death]:
@@ -52,7 +52,7 @@ class Kills:
         state = self.a.states[job.state]
         self.a.place.fill(state.objects)
         with self.a.blaming(lambda: f"{job.name}, killed {death.when} call {death.at}"):
-            view = self.killed(job.command, state, death, {0})
+            view = self.killed(job.command, state, death, {job.code})
             seen = (job.name, *signature(self.a.place.objects()))
             if seen not in self._healed:
                 self.heal(job, state, view)

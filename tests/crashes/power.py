@@ -179,7 +179,7 @@ class Outage:
         into = self.a.nursery.folder / "steps"
         self.a.place.fill(self.a.states[job.state].objects)
         said = self.a.nursery.run(self.a.arguments(job.command), record=into)
-        assert said.code == 0, said.err
+        assert said.code == job.code, said.err
         steps = pickle.loads(into.read_bytes())  # noqa: S301  (written by our own child)
         return list(steps)
 
