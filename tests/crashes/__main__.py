@@ -1,69 +1,148 @@
-"""`python -m tests.crashes`: the long runs of what the tests here sample.
+"""The long runs of what the tests here sample.
 
-    python -m tests.crashes --points                 every call of every job
-    python -m tests.crashes --pairs 2000 --seed 1    two kills, then one fault-free run of each
+
+python -m tests.crashes --points                a kill at every call of every job
+python -m tests.crashes --pairs 2000 --seed 1   two kills, then one fault-free run of each job
+python -m tests.crashes --syscalls 600          system calls on the lake that fail, or kill
+python -m tests.crashes --power 5000            states that a power loss may leave, all healed
+python -m tests.crashes --race-minutes 30 --processes 8 --halt 120
 """
 
 from __future__ import annotations
 
 import argparse
+import random
+import resource
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from tests.crashes.arena import JOBS, arena, workshop
+from tests.crashes.arena import JOBS, Arena, arena, workshop
 from tests.crashes.kills import Kills
+from tests.crashes.power import Outage
+from tests.crashes.races import Plan, Race
+from tests.crashes.syscalls import Syscalls
+
+Tally = Counter[str]
+SIGN_OF_LIFE = 60.0  # s between two
+RACE = 60.0  # s that one race of many lasts
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0: all that was asked for held. A state that did not ends it, and is kept."""
+    """0: all that was asked for held. What did not ends it, says how, and keeps the lake."""
     asked = _parser().parse_args(arguments)
-    for name, work in (("points", points), ("pairs", pairs)):
-        if getattr(asked, name):
-            timed(name, work, asked)
+    works: list[tuple[bool, Callable[[Arena, argparse.Namespace], Tally]]] = [
+        (asked.points, points),
+        (asked.pairs, pairs),
+        (asked.syscalls, syscalls),
+        (asked.power, power),
+        (asked.race_minutes, races),
+    ]
+    for wanted, work in works:
+        if wanted:
+            _timed(work, asked)
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tests.crashes", description=__doc__)
-    parser.add_argument("--points", action="store_true", help="kill at every call of every job")
-    parser.add_argument("--pairs", type=int, default=0, metavar="N", help="pairs of kills")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.crashes",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--points", action="store_true")
+    for name in ("pairs", "syscalls", "power"):
+        parser.add_argument(f"--{name}", type=int, default=0, metavar="N")
+    parser.add_argument("--race-minutes", type=float, default=0, metavar="M")
+    parser.add_argument("--processes", type=int, default=4, metavar="N")
+    parser.add_argument("--halt", type=float, default=2.0, metavar="S")
     parser.add_argument("--seed", type=int, default=1)
     return parser
 
 
-def timed(
-    name: str, work: Callable[[argparse.Namespace], Counter[str]], asked: argparse.Namespace
-) -> None:
-    started, cpu = time.monotonic(), time.process_time()
-    tally = work(asked)
-    told = ", ".join(f"{count} {what}" for what, count in tally.items())
-    say(f"{name}: {told}; {time.monotonic() - started:.0f} s, own CPU "
-        f"{time.process_time() - cpu:.0f} s")  # fmt: skip
-
-
-def points(asked: argparse.Namespace) -> Counter[str]:
+def _timed(work: Callable[[Arena, argparse.Namespace], Tally], asked: argparse.Namespace) -> None:
+    started = time.monotonic()
     with workshop() as folder, arena(folder) as a:
-        kills = Kills(a)
+        tally = work(a, asked)
+    spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    cpu = sum(one.ru_utime + one.ru_stime for one in spent)
+    _say(f"{work.__name__}, seed {asked.seed}: {_told(tally)}; "
+         f"{time.monotonic() - started:.0f} s, CPU of this process so far {cpu:.0f} s")  # fmt: skip
+
+
+def points(a: Arena, asked: argparse.Namespace) -> Tally:
+    kills, news = Kills(a), _News()
+    for job in JOBS:
+        for death in kills.points(job):
+            kills.point(job, death)
+            kills.tally["points"] += 1
+            news(kills.tally)
+    return kills.tally
+
+
+def pairs(a: Arena, asked: argparse.Namespace) -> Tally:
+    kills, news = Kills(a), _News()
+    for number in range(asked.pairs):
+        kills.pair(asked.seed * 1_000_000 + number)
+        news(kills.tally)
+    return kills.tally
+
+
+def syscalls(a: Arena, asked: argparse.Namespace) -> Tally:
+    found, news, seed = Syscalls(a), _News(), asked.seed
+    while True:
+        for case in found.cases(seed):
+            found.check(case)
+            news(found.tally)
+            if found.tally["cases"] >= asked.syscalls:
+                return found.tally
+        seed += 1
+
+
+def power(a: Arena, asked: argparse.Namespace) -> Tally:
+    outage, news, dice = Outage(a), _News(), random.Random(asked.seed)
+    while outage.tally["states"] < asked.power:
         for job in JOBS:
-            for death in kills.points(job):
-                kills.point(job, death)
-            say(f"  {job.name}: {dict(kills.tally)}")
-        return kills.tally
+            outage.check(job, outage.record(job), 50, dice, lambda _: True)
+            news(outage.tally)
+    return outage.tally
 
 
-def pairs(asked: argparse.Namespace) -> Counter[str]:
-    with workshop() as folder, arena(folder) as a:
-        kills = Kills(a)
-        for number in range(asked.pairs):
-            kills.pair(asked.seed * 1_000_000 + number)
-            if number % 100 == 99:  # noqa: PLR2004  (a sign of life)
-                say(f"  {dict(kills.tally)}")
-        return kills.tally
+def races(a: Arena, asked: argparse.Namespace) -> Tally:
+    """A race a minute, each in an arena of its own: so every minute ends with a proof."""
+    tally, news = Tally(), _News()
+    over = time.monotonic() + 60 * asked.race_minutes
+    seed = asked.seed
+    while (left := over - time.monotonic()) > 0:
+        plan = Plan(min(RACE, left), asked.processes, asked.halt, seed=seed)
+        with workshop() as folder, arena(folder) as fresh:
+            race = Race(fresh, plan)
+            race.run()
+        tally += race.tally
+        tally["races"] += 1
+        news(tally)
+        seed += 1
+    return tally
 
 
-def say(text: str) -> None:
+class _News:
+    """Says how far it is, now and then."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def __call__(self, tally: Tally) -> None:
+        if time.monotonic() - self._last > SIGN_OF_LIFE:
+            self._last = time.monotonic()
+            _say(f"  {_told(tally)}")
+
+
+def _told(tally: Tally) -> str:
+    return ", ".join(f"{count} {what}" for what, count in tally.items())
+
+
+def _say(text: str) -> None:
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 

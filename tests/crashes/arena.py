@@ -28,7 +28,7 @@ FIRST = {BTC: 400, ETH: 70, SOL: 60}
 THEN = {BTC: 350, ETH: 60, SOL: 40}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class State:
     """A lake to begin from; `damaged` are the objects in it that are not as they were."""
 
@@ -38,28 +38,35 @@ class State:
 
 @dataclass(frozen=True)
 class Job:
-    """`command` on the lake `state`; one more run of it, and of ingest and transform, heals."""
+    """`command` on the lake `state`; one more run of it, and of ingest and transform, heals.
+
+    Undisturbed it exits with `code`: with 3 where it meets a hole of the source for the first
+    time, which takes two runs, a settle time apart, to be attested.
+    """
 
     name: str
     state: str
     command: tuple[str, ...]
     symbols: tuple[str, ...] = ALL
+    code: int = 0
 
 
 # One line a job: a new command is killed, refused by the disk and cut off power as these are.
 JOBS = (
     Job("first ingest", "empty", ("ingest", BTC, ETH, "--full"), (BTC, ETH)),
+    Job("sighting", "empty", ("ingest", SOL, "--full"), (SOL,), 3),
     Job("ingest", "held", ("ingest", *ALL)),
     Job("first transform", "raw", ("transform",)),
     Job("transform", "grown", ("transform",)),
     Job("rebuild", "whole", ("transform", "--rebuild")),
     Job("repair", "damaged", ("repair",), (ETH, SOL)),
+    Job("audit", "whole", ("repair", "--audit")),
     Job("run", "held", ("run", *ALL)),
 )
 BY_NAME = {job.name: job for job in JOBS}
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Arena:
     """Everything that a crash needs: who dies, where, and who judges what is left."""
 
@@ -85,8 +92,8 @@ class Arena:
         assert said.code == 0, f"{command}: exit {said.code}\n{said.out}\n{said.err}"
         return said
 
-    def start(self, command: Sequence[str], *, held: bool = False) -> Child:
-        return self.nursery.start(self.arguments(command), held=held)
+    def start(self, command: Sequence[str], *, held: bool = False, spread: bool = False) -> Child:
+        return self.nursery.start(self.arguments(command), held=held, spread=spread)
 
     # ------------------------------------------------------------ the judgement
 
@@ -104,6 +111,17 @@ class Arena:
         }
         return Judge(found)
 
+    @contextmanager
+    def blaming(self, what: Callable[[], str]) -> Iterator[None]:
+        """Whatever is found wrong inside says what was done, and keeps a copy of the lake."""
+        try:
+            yield
+        except AssertionError as error:
+            kept = Path(tempfile.mkdtemp(prefix="crashed-"))
+            Folder(kept).fill(self.place.objects())
+            error.add_note(f"{what()}; the lake is kept in {kept}")
+            raise
+
     def before(self, state: State) -> View:
         return self.judge.look(state.objects, state.damaged)
 
@@ -119,6 +137,9 @@ class Arena:
     def heal(self, job: Job, state: State) -> None:
         """One fault-free run of each job, and everything is as if nothing had happened."""
         self.listed(self.look(state), state)
+        if job.code:
+            self.run(*job.command)
+            self.clock.ahead += SETTLE
         self.ok(*job.command)
         self.ok("ingest", *job.symbols, "--full")
         self.ok("transform")
@@ -147,15 +168,13 @@ MEMORY = Path("/dev/shm")  # noqa: S108  (a process that dies leaves there what 
 
 @contextmanager
 def workshop() -> Iterator[Path]:
-    """A folder of one's own, in memory where there is such a disk; kept if what is done fails."""
+    """A folder of one's own, in memory where there is such a disk."""
     there = MEMORY if os.access(MEMORY, os.W_OK) else None
     folder = Path(tempfile.mkdtemp(prefix="crashes-", dir=there))
     try:
         yield folder
-    except BaseException as error:
-        error.add_note(f"the lake is kept in {folder}")
-        raise
-    shutil.rmtree(folder)
+    finally:
+        shutil.rmtree(folder)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import pairwise
 
 import pyarrow.parquet as pq
 
@@ -30,13 +31,9 @@ Truth = Mapping[str, Mapping[int, Trade]]  # symbol to id to trade
 
 _N = r"(\d{20})"
 RAW = re.compile(rf"raw_coinbase_trades/([A-Z-]+)/{_N}-{_N}(?:\.r(\d+))?\.jsonl\.zst")
-EVIDENCE = re.compile(
-    rf"raw_coinbase_trades/([A-Z-]+)/{_N}-{_N}\.(absent|seen\.\w+)\.jsonl\.zst"
-)
+EVIDENCE = re.compile(rf"raw_coinbase_trades/([A-Z-]+)/{_N}-{_N}\.(absent|seen\.\w+)\.jsonl\.zst")
 BAD = re.compile(rf"raw_coinbase_trades/([A-Z-]+)/{_N}-{_N}\.bad(\d+)")
-PART = re.compile(
-    rf"unified_trades/v(\d+)/exchange=coinbase/symbol=([A-Z-]+)/{_N}-{_N}\.parquet"
-)
+PART = re.compile(rf"unified_trades/v(\d+)/exchange=coinbase/symbol=([A-Z-]+)/{_N}-{_N}\.parquet")
 MARK = re.compile(r"unified_trades/v(\d+)/exchange=coinbase/(PLAN|COMPLETE)")
 SMALL = re.compile(
     rf"raw_coinbase_trades/[A-Z-]+/{_N}\.origin|checkpoints/coinbase/[A-Z-]+\.json"
@@ -184,6 +181,6 @@ def _live(parts: set[tuple[int, int]]) -> list[tuple[int, int]]:
         for one in parts
         if not any(o != one and o[0] <= one[0] and one[1] <= o[1] for o in parts)
     )
-    for left, right in zip(live, live[1:], strict=False):
+    for left, right in pairwise(live):
         assert left[1] <= right[0], f"a key is in two live parts: {left} and {right}"
     return live

@@ -33,7 +33,7 @@ class Kills:
         log.unlink(missing_ok=True)
         self.a.place.fill(self.a.states[job.state].objects)
         said = self.a.nursery.run(self.a.arguments(job.command), calls=log)
-        assert said.code == 0, said.err
+        assert said.code == job.code, said.err
         return log.read_text("utf-8").splitlines()
 
     def points(self, job: Job) -> Iterator[Death]:
@@ -51,15 +51,12 @@ class Kills:
         """One kill; each different state that kills leave is healed once."""
         state = self.a.states[job.state]
         self.a.place.fill(state.objects)
-        try:
-            view = self.killed(job.command, state, death, {0})
+        with self.a.blaming(lambda: f"{job.name}, killed {death.when} call {death.at}"):
+            view = self.killed(job.command, state, death, {job.code})
             seen = (job.name, *signature(self.a.place.objects()))
             if seen not in self._healed:
-                self._healed.add(seen)
                 self.heal(job, state, view)
-        except AssertionError as error:
-            error.add_note(f"{job.name}, killed {death.when} call {death.at}")
-            raise
+                self._healed.add(seen)
 
     def pair(self, seed: int) -> None:
         """A kill, then a second run that is killed as well, then one fault-free run of each."""
@@ -69,14 +66,11 @@ class Kills:
         second = rng.choice([job.command, *(BY_NAME[n].command for n in ("first transform",
             "rebuild", "repair")), ("ingest", *job.symbols, "--full")])  # fmt: skip
         deaths = [Death(rng.randrange(1, 70), rng.choice(["before", "after"])) for _ in range(2)]
-        try:
-            self.a.place.fill(state.objects)
+        self.a.place.fill(state.objects)
+        with self.a.blaming(lambda: f"pair {seed}: {job.name}, {second}, {deaths}"):
             view = self.killed(job.command, state, deaths[0], HONEST)
             view = self.killed(second, state, deaths[1], HONEST, view)
             self.heal(job, state, view)
-        except AssertionError as error:
-            error.add_note(f"pair {seed}: {job.name} {deaths[0]}, then {second} {deaths[1]}")
-            raise
         self.tally["pairs"] += 1
 
     def killed(

@@ -22,10 +22,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """At call `at` of the process's store, counted from 1; at 0 never."""
+    """At call `at` of the process's store, counted from 1; at 0 never.
+
+    `forgets`: a sabotage, so many of the objects created last die with the process.
+    """
 
     at: int
     when: Literal["before", "after"] = "before"
+    forgets: int = 0
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -38,11 +42,14 @@ class Mortal(Wrapped):
         super().__init__(inner)
         self._death = death
         self._calls = 0
+        self._created: list[str] = []
         self._lock = threading.Lock()
         self._log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def create(self, key: str, data: bytes) -> bool:
-        return self._call("create", key, lambda: self.inner.create(key, data))
+        created = self._call("create", key, lambda: self.inner.create(key, data))
+        self._created.append(key)
+        return created
 
     def read(self, key: str) -> bytes:
         return self._call("read", key, lambda: self.inner.read(key))
@@ -66,11 +73,16 @@ class Mortal(Wrapped):
             mine = self._calls == self._death.at
             os.write(self._log, f"{verb} {key}\n".encode())
             if mine and self._death.when == "before":
-                os.kill(os.getpid(), signal.SIGKILL)
+                self._die()
         done = work()
         if mine:
-            os.kill(os.getpid(), signal.SIGKILL)
+            self._die()
         return done
+
+    def _die(self) -> None:
+        for key in self._created[len(self._created) - self._death.forgets :]:
+            self.inner.delete(key)
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def wrap_store(wrap: Callable[[Any], Store]) -> None:

@@ -21,6 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
+from schemahub.pipelines import transform
 from tests.crashes.mortal import Death
 from tests.e2e.world import Said, checked
 
@@ -33,6 +34,7 @@ QUIET = {
     "JE_ARROW_PRIVATE_MALLOC_CONF": "background_thread:false",
 }
 GATE = "go\n"
+PRODUCT = "schemahub.cli.main"
 
 
 @dataclass
@@ -43,6 +45,7 @@ class Child:
     pid: int
     out: Path
     err: Path
+    product: bool = True  # and not one of ours
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         """Its pid is nobody else's until `wait` returned."""
@@ -63,7 +66,7 @@ class Child:
         said = Said(code, self.out.read_text("utf-8"), self.err.read_text("utf-8"))
         for path in (self.out, self.err, Path(f"{self.out}.gate")):
             path.unlink(missing_ok=True)
-        return checked(said)
+        return checked(said) if self.product else said
 
 
 @dataclass
@@ -94,15 +97,19 @@ class Nursery:
         calls: Path | None = None,
         record: Path | None = None,
         held: bool = False,
-        module: str = "schemahub.cli.main",
+        spread: bool = False,
+        module: str = PRODUCT,
     ) -> Child:
         """Starts `module.main(arguments)`.
 
         `death` and `calls`: it dies at that call of the store, and notes its calls there.
         `record`: its file operations, see power.py. `held`: it waits for `Child.go`.
+        `spread`: a transform, however small, works in processes of its own.
         """
         self._started += 1
         out, err = (self.folder / f"{self._started}.{stream}" for stream in ("out", "err"))
+        for path in (out, err):
+            path.touch()  # one that is killed at once leaves them empty
         order = {
             "arguments": list(arguments),
             "out": str(out),
@@ -111,9 +118,11 @@ class Nursery:
             "calls": str(calls or os.devnull),
             "record": str(record) if record else None,
             "held": held,
+            "spread": spread,
             "module": module,
         }
-        return Child(self, int(self.ask(order)["pid"]), out, err)
+        pid = int(self.ask(order)["pid"])
+        return Child(self, pid, out, err, product=module == PRODUCT)
 
     def run(self, arguments: Sequence[str], death: Death | None = None, **more: Any) -> Said:
         return self.start(arguments, death, **more).wait()
@@ -153,7 +162,7 @@ def serve() -> None:
 
     shrink()
     # What is found by import or fork later would be paid for by every child.
-    threads = os.listdir("/proc/self/task")
+    threads = list(Path("/proc/self/task").iterdir())
     assert threading.active_count() == 1
     assert len(threads) == 1, f"a process with {len(threads)} threads must not fork"
     gc.collect()
@@ -168,7 +177,8 @@ def serve() -> None:
             if pid == 0:
                 _be(order)
             answer = {"pid": pid}
-        print(json.dumps(answer), flush=True)
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
 
 
 def _be(order: dict[str, Any]) -> NoReturn:
@@ -212,6 +222,8 @@ def _live(order: dict[str, Any]) -> int:
         from tests.crashes.mortal import name_in_turn
 
         name_in_turn()
+    if order["spread"]:
+        transform.ROWS_WORTH_A_PROCESS = 0
     if order["death"] or order["calls"] != os.devnull:
         doom(Death(**(order["death"] or {"at": 0})), Path(order["calls"]))
     try:
@@ -223,7 +235,10 @@ def _live(order: dict[str, Any]) -> int:
         else:
             importlib.import_module(order["module"]).main(order["arguments"])
     except SystemExit as done:
-        return done.code if isinstance(done.code, int) else int(done.code is not None)
+        if isinstance(done.code, str):
+            sys.stderr.write(done.code)
+            return 1
+        return done.code or 0
     return 0
 
 

@@ -19,6 +19,11 @@ class Place(Protocol):
         """What tells the program where the lake is."""
         ...
 
+    @property
+    def address(self) -> str:
+        """What `schemahub.open` is told."""
+        ...
+
     def objects(self) -> dict[str, bytes]:
         """Every object that a listing shows, read without the product."""
         ...
@@ -37,6 +42,10 @@ class Folder:
     @property
     def arguments(self) -> list[str]:
         return ["--lake", str(self.root)]
+
+    @property
+    def address(self) -> str:
+        return str(self.root)
 
     def objects(self) -> dict[str, bytes]:
         found = {}

@@ -8,13 +8,12 @@ that were not synced are there, cut, zero or garbage.
 
 from __future__ import annotations
 
-import os
 import pickle
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from posixpath import dirname, join, relpath
 
 from tests.crashes.arena import Arena, Job, State
 from tests.crashes.place import Folder
@@ -57,12 +56,12 @@ class Disk:
 
     def begin(self, state: State) -> None:
         for name, data in state.objects.items():
-            path = os.path.join(self.root, name)
+            path = join(self.root, name)
             self.names[path] = Name([(-1, Inode(data, synced=True))])
-            folder = os.path.dirname(path)
+            folder = dirname(path)
             while len(folder) >= len(self.root):
                 self.names[folder] = Name([(-1, "")])
-                folder = os.path.dirname(folder)
+                folder = dirname(folder)
 
     def apply(self, at: int, step: Step) -> None:
         if step.verb == "make":
@@ -90,7 +89,7 @@ class Disk:
             name.now.synced = True
             return
         for path, held in self.names.items():
-            if os.path.dirname(path) == step.path:
+            if dirname(path) == step.path:
                 held.settle(step.begun)
 
     def _set(self, path: str, at: int, state: Inode | str | None) -> None:
@@ -114,15 +113,15 @@ class Disk:
             if isinstance(state, Inode) and self._reachable(path, chosen):
                 if state not in torn:
                     torn[state] = state.data if state.synced else _torn(state.data, dice)
-                found[os.path.relpath(path, self.root)] = torn[state]
+                found[relpath(path, self.root)] = torn[state]
         return found
 
     def _reachable(self, path: str, chosen: dict[str, Inode | str | None]) -> bool:
-        folder = os.path.dirname(path)
+        folder = dirname(path)
         while len(folder) >= len(self.root):
             if chosen.get(folder) != "":
                 return False
-            folder = os.path.dirname(folder)
+            folder = dirname(folder)
         return True
 
 
@@ -180,7 +179,7 @@ class Outage:
         into = self.a.nursery.folder / "steps"
         self.a.place.fill(self.a.states[job.state].objects)
         said = self.a.nursery.run(self.a.arguments(job.command), record=into)
-        assert said.code == 0, said.err
+        assert said.code == job.code, said.err
         steps = pickle.loads(into.read_bytes())  # noqa: S301  (written by our own child)
         return list(steps)
 
@@ -191,11 +190,10 @@ class Outage:
         moments = sorted(dice.randrange(len(log) + 1) for _ in range(states))
         for number, (at, disk) in enumerate(self._disks(job, log, moments)):
             files = disk.after_power_loss(dice)
-            try:
-                self._judge(job, log[:at], files, heal=heal(number))
-            except AssertionError as error:
-                error.add_note(f"{job.name}: power lost after step {at} of {len(log)}")
-                raise
+            self.a.place.fill(files)
+            what = f"{job.name}: power lost after step {at} of {len(log)}"
+            with self.a.blaming(what.__str__):
+                self._judge(job, log[:at], heal=heal(number))
             self.tally["states"] += 1
 
     def _disks(self, job: Job, log: Log, moments: Sequence[int]) -> Iterator[tuple[int, Disk]]:
@@ -209,14 +207,13 @@ class Outage:
                 done += 1
             yield at, disk
 
-    def _judge(self, job: Job, past: Log, files: dict[str, bytes], *, heal: bool) -> None:
+    def _judge(self, job: Job, past: Log, *, heal: bool) -> None:
         state = self.a.states[job.state]
-        listed = {n: data for n, data in files.items() if not Path(n).name.startswith(".")}
+        listed = self.a.place.objects()
         view = self.a.judge.look(listed, state.damaged)
         view.assert_not_less_than(self.a.before(state))
         assert_kept(past, listed, dict(state.damaged))
         if heal:
-            self.a.place.fill(files)
             self.a.heal(job, state)
             self.tally["healed"] += 1
 

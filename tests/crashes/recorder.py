@@ -68,7 +68,7 @@ class Recorder:
         self.note("mkdir", path)
 
     def link(self, path: str, to: str) -> None:
-        os.link(path, to)  # noqa: PTH200  (as the store calls it)
+        os.link(path, to)
         self.note("link", path, to)
 
     def replace(self, path: str, to: str) -> None:

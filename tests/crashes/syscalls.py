@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import re
 import signal
@@ -12,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from posixpath import dirname
 
 from tests.crashes.arena import BY_NAME, Arena, Job
 from tests.crashes.judge import View
@@ -82,20 +82,18 @@ class Syscalls:
     def check(self, case: Case) -> None:
         """The program says honestly that it was refused, and is healed by a run that is not."""
         state = self.a.states[case.job.state]
+        self.paths(case.job)  # works on the lake itself
         self.a.place.fill(state.objects)
         inject = f"inject={CALLS[case.call]}:{case.fault}:when={case.at}{'+' * case.on}"
         code, said, trace = self._traced(case.job, CALLS[case.call], inject)
         hits = trace.count("(INJECTED)") + (code == -signal.SIGKILL)
-        try:
+        with self.a.blaming(lambda: f"{case}; exit {code}\n{said}"):
             view = self.a.look(state)
             self._assert_honest(case, code, said, hits, view)
-            self.tally["cases" if hits else "missed"] += 1
-            self.tally[f"exit {code}"] += 1
             if hits:
                 self.a.heal(case.job, state)
-        except AssertionError as error:
-            error.add_note(f"{case}; exit {code}\n{said}")
-            raise
+        self.tally["cases" if hits else "missed"] += 1
+        self.tally[f"exit {code}"] += bool(hits)
 
     def _assert_honest(self, case: Case, code: int, said: str, hits: int, view: View) -> None:
         assert code in {0, 1, 3, -signal.SIGKILL}
@@ -151,7 +149,7 @@ class Syscalls:
         if job.name not in self._paths:
             assert isinstance(self.a.place, Folder)
             makes = [s.path for s in Outage(self.a).record(job) if s.verb == "make"]
-            folders = {os.path.dirname(path) for path in makes}
+            folders = {dirname(path) for path in makes}
             above = {str(up) for one in folders for up in Path(one).parents}
             root = str(self.a.place.root)
             self._paths[job.name] = [

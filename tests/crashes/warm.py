@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import _strptime  # noqa: F401
-import concurrent.futures.thread  # noqa: F401
 import pkgutil
 import sys
 from collections.abc import Sequence
@@ -12,11 +10,11 @@ from importlib.abc import MetaPathFinder
 from types import ModuleType
 
 import pyarrow as pa
-import pyarrow.parquet  # noqa: F401
+import pyarrow.parquet
 
 import schemahub.adapters.http
 import schemahub.adapters.parquet
-import schemahub.app  # noqa: F401
+import schemahub.app
 import schemahub.cli
 
 
@@ -32,6 +30,8 @@ class _NoPandas(MetaPathFinder):
 
 sys.meta_path.insert(0, _NoPandas())
 pa.array([1])  # Arrow looks for pandas once
+for name in ("_strptime", "concurrent.futures.thread"):  # what the standard library puts off
+    import_module(name)
 
 # DuckDB starts a thread when it is imported: only those that ask in SQL load it.
 for found in pkgutil.iter_modules(schemahub.cli.__path__):
