@@ -60,7 +60,7 @@ RULES = (
     Rules(_spec(3), (64, 16, 4)),
     Rules(_spec(2), (64, 32, 16)),
     Rules(_spec(3), (128, 32, 8)),
-    Rules(_spec(1), (48, 24)),
+    Rules(_spec(1), (128, 64)),
 )
 READER = Reader(RULES[0].spec.trades.fields)
 SHAPE = RULES[0].spec.shape()

@@ -17,7 +17,7 @@ from tests.simulation.exchange import Exchange
 from tests.simulation.heal import heal
 from tests.simulation.jobs import Jobs, Work
 from tests.simulation.market import RULES, small
-from tests.simulation.schedule import Process, Schedule, Violation
+from tests.simulation.schedule import SLOW_PAGES, Process, Schedule, Violation
 from tests.simulation.store import Disk
 
 # What happens between two steps: nothing, a job starts, trades, time passes, raw is damaged,
@@ -34,7 +34,9 @@ TABLE = (
     "ingest", "ingest", "since", "transform", "transform", "transform", "transform", "transform",
     "reader", "reader", "rebuild", "delete",
 )  # fmt: skip
-THEMES = (MIXED, MIXED, TABLE)
+# In turn, with listings that take as long as several of the others.
+SLOW = ("since", "transform", "full", "transform", "ingest", "reader")
+THEMES = (MIXED, MIXED, TABLE, SLOW)
 
 
 @dataclass
@@ -70,9 +72,13 @@ class World:
         self.checks = Checks(self.schedule, self.exchange, self.disk)
         self.disk.watcher = self.checks
         self.theme = THEMES[self.dice.pick(len(THEMES))]
+        if self.theme is SLOW:
+            self.rules = RULES[-1]
         self.left = self.dice.among(6, 14)
+        if self.theme is SLOW:
+            self.left = len(SLOW)
         self.damages = self.dice.pick(3)
-        self.exchange.trade(self.dice.among(8, 40))
+        self.exchange.trade(self.dice.among(8, 40), plainly=self.theme is SLOW)
 
     def run(self) -> Result:
         schedule = self.schedule
@@ -101,7 +107,12 @@ class World:
 
     def _between(self) -> bool:
         event = self.dice.draw(EVENTS)
-        if not self.schedule.alive() and event != 1:
+        awake = [one for one in self.schedule.alive() if one.until is None]
+        if self.theme is SLOW and (event == 1 or not awake):
+            if not awake:
+                self._trade()
+            event = int(not awake)
+        elif not self.schedule.alive():
             event = 1
         if event == 1:
             self._start()
@@ -113,8 +124,12 @@ class World:
         if not self.left or len(self.schedule.alive()) >= AT_ONCE:
             return
         self.left -= 1
-        kind = self.theme[self.dice.pick(len(self.theme))] if self.schedule.processes else "ingest"
-        self.start(kind)
+        number = len(self.schedule.processes)
+        place = number % len(SLOW) if self.theme is SLOW else self.dice.pick(len(self.theme))
+        kind = self.theme[place] if number or self.theme is SLOW else "ingest"
+        process = self.start(kind)
+        if self.theme is SLOW and number % 4 == 1:
+            process.pages = SLOW_PAGES
 
     def start(self, kind: str) -> Process:
         work = self._work(kind)
@@ -168,7 +183,7 @@ class World:
         if self.exchange.top < 100:  # noqa: PLR2004  (a market that stays small)
             count = self.dice.among(1, 9)
             self.schedule.note(None, "trades", count)
-            self.exchange.trade(count)
+            self.exchange.trade(count, plainly=self.theme is SLOW)
 
     def _jump(self) -> None:
         seconds = JUMPS[self.dice.pick(len(JUMPS))]
