@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from schemahub.core.errors import ObjectCorrupt, ObjectMissing, SchemaHubError
+from schemahub.core.errors import ObjectCorrupt, ObjectMissing
 from schemahub.core.layout import part_key
 from schemahub.core.span import Span
 from schemahub.core.spec import ExchangeSpec
@@ -103,9 +103,7 @@ class Jobs:
             return replace(builder, raw=RawRows(lake, PlainMapper()))
 
         tasks = Strands(self.schedule, self.process, apart)
-        pipeline = Transform(
-            lake, self.builder, self.specs, tasks, NoMetrics()
-        )
+        pipeline = Transform(lake, self.builder, self.specs, tasks, NoMetrics())
         (outcome,) = pipeline.run([MARKET], rebuild=rebuild, workers=WIDTH)
         if outcome.error is not None:
             raise outcome.error
@@ -195,8 +193,6 @@ class Jobs:
 
     def _honest(self, outcome: ingests.Outcome) -> None:
         """Complete means: every wanted id up to the head that it saw is held or attested absent."""
-        if outcome.error is not None and not isinstance(outcome.error, SchemaHubError):
-            self.checks.broken(f"{outcome.error!r}")
         process, checks = self.process, self.checks
         if outcome.watermark is not None and checks.origins:
             start = max(checks.origins)
@@ -215,9 +211,7 @@ class Jobs:
         origin = min(process.origins, default=max(checks.origins))
         lacking = checks.unknown(process, Span(origin, max(process.head, origin + 1)))
         if lacking and origin < process.head:
-            checks.broken(
-                f"{process.name} says complete, but {positions(lacking)} are not known"
-            )
+            checks.broken(f"{process.name} says complete, but {positions(lacking)} are not known")
 
 
 Work = Callable[[Jobs], Any]

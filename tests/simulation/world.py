@@ -6,17 +6,18 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime
 from typing import Any
 
 from schemahub.core.errors import Interrupted, SchemaHubError
 from schemahub.pipelines.plan import Wish
-from tests.simulation.checks import RAW, Checks
+from tests.simulation.checks import Checks
 from tests.simulation.dice import Dice, Odds
 from tests.simulation.exchange import Exchange
 from tests.simulation.heal import heal
 from tests.simulation.jobs import Jobs, Work
 from tests.simulation.market import RULES, small
+from tests.simulation.raw_checks import RAW
 from tests.simulation.schedule import SLOW_PAGES, Process, Schedule, Violation
 from tests.simulation.store import Disk
 
@@ -24,6 +25,7 @@ from tests.simulation.store import Disk
 # a part is damaged, a signal asks a process to stop.
 EVENTS = Odds(0.06, 0.02, 0.01, 0.0012, 0.0008, 0.001)
 AT_ONCE = 5
+MOST_TRADES = 100
 JUMPS = (5.0, 61.0, 3_700.0, 90_000.0)
 # What a schedule's processes do: everything, or mostly one thing that races with itself.
 MIXED = (
@@ -37,6 +39,20 @@ TABLE = (
 # In turn, with listings that take as long as several of the others.
 SLOW = ("since", "transform", "full", "transform", "ingest", "reader")
 THEMES = (MIXED, MIXED, TABLE, SLOW)
+
+
+WORK: dict[str, Work] = {
+    "ingest": lambda jobs: jobs.ingest(Wish()),
+    "full": lambda jobs: jobs.ingest(Wish(full=True)),
+    "repair": lambda jobs: jobs.repair(audit=False),
+    "audit": lambda jobs: jobs.repair(audit=True),
+    "transform": lambda jobs: jobs.transform(rebuild=False),
+    "rebuild": lambda jobs: jobs.transform(rebuild=True),
+    "reader": Jobs.read,
+    "delete": Jobs.delete,
+    "compact": Jobs.compact,
+    "verify": Jobs.verify,
+}
 
 
 @dataclass
@@ -117,7 +133,8 @@ class World:
         if event == 1:
             self._start()
         elif event:
-            (self._trade, self._jump, self._damage_raw, self._damage_part, self._signal)[event - 2]()
+            events = (self._trade, self._jump, self._damage_raw, self._damage_part, self._signal)
+            events[event - 2]()
         return self.left > 0
 
     def _start(self) -> None:
@@ -155,32 +172,18 @@ class World:
         return Jobs(self.schedule, self.exchange, self.disk, self.checks, process, self.rules.spec)
 
     def _work(self, kind: str) -> Work:
-        match kind:
-            case "full":
-                return lambda jobs: jobs.ingest(Wish(full=True))
-            case "since":
-                span = max(1.0, (self.schedule.now - _first(self.exchange)).total_seconds())
-                back = timedelta(seconds=span * (1 + self.dice.pick(10)) / 10)
-                wish = Wish(since=self.schedule.now - back)
-                return lambda jobs: jobs.ingest(wish)
-            case "repair":
-                return lambda jobs: jobs.repair(audit=False)
-            case "audit":
-                return lambda jobs: jobs.repair(audit=True)
-            case "transform":
-                return lambda jobs: jobs.transform(rebuild=False)
-            case "rebuild":
-                return lambda jobs: jobs.transform(rebuild=True)
-        return {
-            "ingest": lambda jobs: jobs.ingest(Wish()),
-            "reader": Jobs.read,
-            "delete": Jobs.delete,
-            "compact": Jobs.compact,
-            "verify": Jobs.verify,
-        }[kind]
+        if kind == "since":
+            wish = Wish(since=self._some_time_back())
+            return lambda jobs: jobs.ingest(wish)
+        return WORK[kind]
+
+    def _some_time_back(self) -> datetime:
+        now = self.schedule.now
+        first = min((one.at for one in self.exchange.sold.values()), default=now)
+        return now - (now - first) * (1 + self.dice.pick(10)) / 10
 
     def _trade(self) -> None:
-        if self.exchange.top < 100:  # noqa: PLR2004  (a market that stays small)
+        if self.exchange.top < MOST_TRADES:
             count = self.dice.among(1, 9)
             self.schedule.note(None, "trades", count)
             self.exchange.trade(count, plainly=self.theme is SLOW)
@@ -213,10 +216,6 @@ class World:
             process = alive[self.dice.pick(len(alive))]
             self.schedule.note(process, "is asked to stop")
             process.stop = True
-
-
-def _first(exchange: Exchange) -> Any:
-    return min((one.at for one in exchange.sold.values()), default=exchange.schedule.now)
 
 
 def _line(step: tuple[Any, ...]) -> str:
