@@ -21,13 +21,13 @@ from schemahub.pipelines.source import Source
 from schemahub.pipelines.transform import Transform
 from schemahub.pipelines.verify import Report, Verify
 from schemahub.ports import NoMetrics
-from tests.simulation import tidy
 from tests.simulation.checks import Checks
 from tests.simulation.exchange import Exchange, Line
 from tests.simulation.market import MARKET, READER, positions
 from tests.simulation.rows import Frames, PlainMapper, PlainTable, Row, tuples
 from tests.simulation.schedule import Process, Schedule, SharedClock, Strands
 from tests.simulation.store import Disk, DiskOf
+from tests.simulation.tidy import Tidy
 
 WIDTH = 3
 
@@ -123,11 +123,14 @@ class Jobs:
     def verify(self) -> Report:
         return self.verifier().market(MARKET, deep=True)
 
+    def tidy(self) -> Tidy:
+        return Tidy(self.lake, PlainTable(), MARKET, self.spec, self._age)
+
     def delete(self) -> None:
-        tidy.delete(self.lake, PlainTable(), MARKET, self._age)
+        self.tidy().delete()
 
     def compact(self) -> None:
-        tidy.compact(self.lake, PlainTable(), MARKET, self.spec)
+        self.tidy().compact()
 
     def _age(self, key: str) -> timedelta:
         born = self.disk.born.get(key)
