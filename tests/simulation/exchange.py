@@ -91,7 +91,9 @@ class Exchange:
 
     def reveal(self) -> datetime:
         """When the last late trade is served."""
-        return max((one.seen_at for one in self.sold.values() if one.seen_at), default=self.schedule.now)
+        return max(
+            (one.seen_at for one in self.sold.values() if one.seen_at), default=self.schedule.now
+        )
 
     # ------------------------------------------------------------ answers
 

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Any
 
 from schemahub.core import page, parts
-from schemahub.core.layout import Market
+from schemahub.core.layout import Market, parse_part, parse_raw
 from schemahub.core.span import Span
 from schemahub.core.spec import ExchangeSpec, build
 from schemahub.core.wire import Reader
@@ -60,7 +61,7 @@ RULES = (
     Rules(_spec(3), (64, 16, 4)),
     Rules(_spec(2), (64, 32, 16)),
     Rules(_spec(3), (128, 32, 8)),
-    Rules(_spec(1), (48, 24)),
+    Rules(_spec(1), (128, 64)),
 )
 READER = Reader(RULES[0].spec.trades.fields)
 SHAPE = RULES[0].spec.shape()
@@ -74,9 +75,9 @@ _SIZES: tuple[tuple[Any, str, object], ...] = (
 # The same functions, which are pure, with a memory: they are asked the same all the time.
 _MEMORIES: tuple[tuple[Any, str, object], ...] = (
     (verify, "Reader", lambda _: READER),
-    (lake, "parse_raw", lru_cache(1 << 14)(lake.parse_raw)),
-    (lake, "parse_part", lru_cache(1 << 14)(lake.parse_part)),
-    (page, "parsedate_to_datetime", lru_cache(1 << 14)(page.parsedate_to_datetime)),
+    (lake, "parse_raw", lru_cache(1 << 14)(parse_raw)),
+    (lake, "parse_part", lru_cache(1 << 14)(parse_part)),
+    (page, "parsedate_to_datetime", lru_cache(1 << 14)(parsedate_to_datetime)),
     (ExchangeSpec, "shape", lambda _: SHAPE),
 )
 

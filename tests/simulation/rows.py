@@ -90,13 +90,12 @@ def _line(line: bytes) -> _Line:
     verdicts: list[Row | RowRefused] = []
     for raw in raws:
         try:
-            one = READER.trade(raw, now)
+            trade = READER.trade(raw, now)
         except RowRefused as refused:
             verdicts.append(refused)
         else:
-            verdicts.append(
-                (one.position, str(one.side), str(one.price), str(one.quantity), one.trade_ts, at)
-            )
+            texts = str(trade.side), str(trade.price), str(trade.quantity)
+            verdicts.append((trade.position, *texts, trade.trade_ts, at))
     places = [one.position if isinstance(one, RowRefused) else one[0] for one in verdicts]
     anchor = next((place for place in places if place is not None), 0)
     rows: list[Row] = []

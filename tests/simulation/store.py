@@ -16,7 +16,6 @@ from tests.simulation.schedule import (
     FAIL,
     KILL_AFTER,
     LOST,
-    PAGES,
     READS,
     WRITES,
     Process,
@@ -136,7 +135,7 @@ class DiskOf:
         since = -1
         try:
             while True:
-                self._read("list", prefix, READS if since < 0 else PAGES)
+                self._read("list", prefix, READS if since < 0 else self.process.pages)
                 since = len(disk.changes) if since < 0 else since
                 place = bisect_right(keys, after) if after >= prefix else bisect_left(keys, prefix)
                 page = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 
 from schemahub.core import parts
@@ -18,68 +19,91 @@ from schemahub.ports import Refused, Table
 GRACE = timedelta(hours=24)
 
 
-def delete(lake: Lake, table: Table, market: Market, age: Callable[[str], timedelta]) -> int:
-    """Removes superseded parts, ascending; a superseder is verified first, and a day old."""
-    count = 0
-    for version in sorted(lake.versions(market.exchange)):
-        existing = lake.parts(version, market)
-        sound: dict[Span, bool] = {}
-        for part in parts.superseded(existing):
-            over = next(one for one in parts.live(existing) if one.covers(part) and one != part)
-            if over not in sound:
-                sound[over] = _sound(lake, table, version, market, over)
-            if sound[over] and age(part_key(version, market, over)) >= GRACE:
-                lake.store.delete(part_key(version, market, part))
-                count += 1
-    return count
+@dataclass(frozen=True)
+class Tidy:
+    """One market's table. `age` of an object is by the store's clock."""
+
+    lake: Lake
+    table: Table
+    market: Market
+    spec: ExchangeSpec
+    age: Callable[[str], timedelta]
+
+    # ------------------------------------------------------------ deletion
+
+    def delete(self) -> None:
+        """Removes superseded parts, ascending; a superseder is verified first, and a day old."""
+        for version in sorted(self.lake.versions(self.market.exchange)):
+            existing = self.lake.parts(version, self.market)
+            ready: dict[Span, bool] = {}
+            for part in parts.superseded(existing):
+                over = superseder(existing, part)
+                if over not in ready:
+                    ready[over] = self.ready(version, over)
+                if ready[over]:
+                    self.lake.store.delete(part_key(version, self.market, part))
+
+    def ready(self, version: int, over: Span) -> bool:
+        old = self.age(part_key(version, self.market, over)) >= GRACE
+        return old and self.sound(version, over)
+
+    def sound(self, version: int, span: Span) -> bool:
+        return self.read(version, span) is not None
+
+    def read(self, version: int, span: Span) -> ReadPart | None:
+        try:
+            return read_part(self.lake, self.table, version, self.market, span)
+        except (ObjectCorrupt, ObjectMissing):
+            return None
+
+    # ------------------------------------------------------------ compaction
+
+    def compact(self) -> None:
+        """Writes the larger cells that parts cover whole, from these parts alone."""
+        for version in sorted(self.lake.versions(self.market.exchange)):
+            existing = self.lake.parts(version, self.market)
+            for cell in cells(existing):
+                inside = parts.reusable(cell, existing)
+                # Where parts cross, transform makes the union from raw.
+                if whole(inside, cell):
+                    self.merge(version, cell, inside)
+
+    def merge(self, version: int, cell: Span, inside: list[Span]) -> None:
+        read = []
+        for one in inside:
+            part = self.read(version, one)
+            if part is None or part.shape != self.spec.shape():
+                return
+            read.append(part)
+        rejected: list[Rejected] = [row for part in read for row in part.refused]
+        quarantine, refused = write_rejects(rejected)
+
+        def told() -> Refused:
+            return refused
+
+        batches = (rows for part in read for rows in self.table.decode(part.data, part.key))
+        made = self.table.encode(batches, self.market, cell, self.spec.shape(), told)
+        self.store(version, cell, made.data, quarantine, read)
+
+    def store(
+        self, version: int, cell: Span, data: bytes, quarantine: bytes, read: list[ReadPart]
+    ) -> None:
+        """What was read stays: `delete` removes it once it is superseded."""
+        del read
+        self.lake.quarantine(self.market, cell, quarantine)
+        self.lake.store.create(part_key(version, self.market, cell), data)
 
 
-def _sound(lake: Lake, table: Table, version: int, market: Market, span: Span) -> bool:
-    try:
-        read_part(lake, table, version, market, span)
-    except (ObjectCorrupt, ObjectMissing):
-        return False
-    return True
+def superseder(existing: list[Span], part: Span) -> Span:
+    """A live part that `part` lies strictly inside of."""
+    return next(one for one in parts.live(existing) if one.covers(part) and one != part)
 
 
-def compact(lake: Lake, table: Table, market: Market, spec: ExchangeSpec) -> int:
-    """Writes the larger cells that parts cover whole, from these parts alone."""
-    count = 0
-    for version in sorted(lake.versions(market.exchange)):
-        existing = lake.parts(version, market)
-        for span in parts.to_write(Coverage.of(existing), existing):
-            if len(span) in parts.CELLS[:-1]:
-                count += _merge(lake, table, version, market, span, existing, spec)
-    return count
+def cells(existing: list[Span]) -> list[Span]:
+    """The larger cells to write."""
+    covered = Coverage.of(existing)
+    return [one for one in parts.to_write(covered, existing) if len(one) in parts.CELLS[:-1]]
 
 
-def _merge(  # noqa: PLR0913, PLR0917  (what a part is)
-    lake: Lake, table: Table, version: int, market: Market, span: Span,
-    existing: list[Span], spec: ExchangeSpec,
-) -> bool:  # fmt: skip
-    inside = parts.reusable(span, existing)
-    if not Coverage.of(inside).covers(span):
-        return False  # parts that cross: what raw holds decides, and transform reads it
-    try:
-        read = [read_part(lake, table, version, market, one) for one in inside]
-    except (ObjectMissing, ObjectCorrupt):
-        return False
-    if any(one.shape != spec.shape() for one in read):
-        return False
-    part, quarantine = _joined(table, market, span, spec, read)
-    lake.quarantine(market, span, quarantine)
-    return lake.store.create(part_key(version, market, span), part)
-
-
-def _joined(
-    table: Table, market: Market, span: Span, spec: ExchangeSpec, read: list[ReadPart]
-) -> tuple[bytes, bytes]:
-    rejected: list[Rejected] = [row for one in read for row in one.refused]
-    quarantine, refused = write_rejects(rejected)
-
-    def told() -> Refused:
-        return refused
-
-    batches = (rows for one in read for rows in table.decode(one.data, one.key))
-    part = table.encode(batches, market, span, spec.shape(), told)
-    return part.data, quarantine
+def whole(inside: list[Span], cell: Span) -> bool:
+    return Coverage.of(inside).covers(cell)

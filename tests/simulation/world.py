@@ -6,24 +6,26 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime
 from typing import Any
 
 from schemahub.core.errors import Interrupted, SchemaHubError
 from schemahub.pipelines.plan import Wish
-from tests.simulation.checks import RAW, Checks
+from tests.simulation.checks import Checks
 from tests.simulation.dice import Dice, Odds
 from tests.simulation.exchange import Exchange
 from tests.simulation.heal import heal
 from tests.simulation.jobs import Jobs, Work
 from tests.simulation.market import RULES, small
-from tests.simulation.schedule import Process, Schedule, Violation
+from tests.simulation.raw_checks import RAW
+from tests.simulation.schedule import SLOW_PAGES, Process, Schedule, Violation
 from tests.simulation.store import Disk
 
 # What happens between two steps: nothing, a job starts, trades, time passes, raw is damaged,
 # a part is damaged, a signal asks a process to stop.
 EVENTS = Odds(0.06, 0.02, 0.01, 0.0012, 0.0008, 0.001)
 AT_ONCE = 5
+MOST_TRADES = 100
 JUMPS = (5.0, 61.0, 3_700.0, 90_000.0)
 # What a schedule's processes do: everything, or mostly one thing that races with itself.
 MIXED = (
@@ -34,7 +36,23 @@ TABLE = (
     "ingest", "ingest", "since", "transform", "transform", "transform", "transform", "transform",
     "reader", "reader", "rebuild", "delete",
 )  # fmt: skip
-THEMES = (MIXED, MIXED, TABLE)
+# In turn, with listings that take as long as several of the others.
+SLOW = ("since", "transform", "full", "transform", "ingest", "reader")
+THEMES = (MIXED, MIXED, TABLE, SLOW)
+
+
+WORK: dict[str, Work] = {
+    "ingest": lambda jobs: jobs.ingest(Wish()),
+    "full": lambda jobs: jobs.ingest(Wish(full=True)),
+    "repair": lambda jobs: jobs.repair(audit=False),
+    "audit": lambda jobs: jobs.repair(audit=True),
+    "transform": lambda jobs: jobs.transform(rebuild=False),
+    "rebuild": lambda jobs: jobs.transform(rebuild=True),
+    "reader": Jobs.read,
+    "delete": Jobs.delete,
+    "compact": Jobs.compact,
+    "verify": Jobs.verify,
+}
 
 
 @dataclass
@@ -70,9 +88,13 @@ class World:
         self.checks = Checks(self.schedule, self.exchange, self.disk)
         self.disk.watcher = self.checks
         self.theme = THEMES[self.dice.pick(len(THEMES))]
+        if self.theme is SLOW:
+            self.rules = RULES[-1]
         self.left = self.dice.among(6, 14)
+        if self.theme is SLOW:
+            self.left = len(SLOW)
         self.damages = self.dice.pick(3)
-        self.exchange.trade(self.dice.among(8, 40))
+        self.exchange.trade(self.dice.among(8, 40), plainly=self.theme is SLOW)
 
     def run(self) -> Result:
         schedule = self.schedule
@@ -101,20 +123,30 @@ class World:
 
     def _between(self) -> bool:
         event = self.dice.draw(EVENTS)
-        if not self.schedule.alive() and event != 1:
+        awake = [one for one in self.schedule.alive() if one.until is None]
+        if self.theme is SLOW and (event == 1 or not awake):
+            if not awake:
+                self._trade()
+            event = int(not awake)
+        elif not self.schedule.alive():
             event = 1
         if event == 1:
             self._start()
         elif event:
-            (self._trade, self._jump, self._damage_raw, self._damage_part, self._signal)[event - 2]()
+            events = (self._trade, self._jump, self._damage_raw, self._damage_part, self._signal)
+            events[event - 2]()
         return self.left > 0
 
     def _start(self) -> None:
         if not self.left or len(self.schedule.alive()) >= AT_ONCE:
             return
         self.left -= 1
-        kind = self.theme[self.dice.pick(len(self.theme))] if self.schedule.processes else "ingest"
-        self.start(kind)
+        number = len(self.schedule.processes)
+        place = number % len(SLOW) if self.theme is SLOW else self.dice.pick(len(self.theme))
+        kind = self.theme[place] if number or self.theme is SLOW else "ingest"
+        process = self.start(kind)
+        if self.theme is SLOW and number % 4 == 1:
+            process.pages = SLOW_PAGES
 
     def start(self, kind: str) -> Process:
         work = self._work(kind)
@@ -140,35 +172,21 @@ class World:
         return Jobs(self.schedule, self.exchange, self.disk, self.checks, process, self.rules.spec)
 
     def _work(self, kind: str) -> Work:
-        match kind:
-            case "full":
-                return lambda jobs: jobs.ingest(Wish(full=True))
-            case "since":
-                span = max(1.0, (self.schedule.now - _first(self.exchange)).total_seconds())
-                back = timedelta(seconds=span * (1 + self.dice.pick(10)) / 10)
-                wish = Wish(since=self.schedule.now - back)
-                return lambda jobs: jobs.ingest(wish)
-            case "repair":
-                return lambda jobs: jobs.repair(audit=False)
-            case "audit":
-                return lambda jobs: jobs.repair(audit=True)
-            case "transform":
-                return lambda jobs: jobs.transform(rebuild=False)
-            case "rebuild":
-                return lambda jobs: jobs.transform(rebuild=True)
-        return {
-            "ingest": lambda jobs: jobs.ingest(Wish()),
-            "reader": Jobs.read,
-            "delete": Jobs.delete,
-            "compact": Jobs.compact,
-            "verify": Jobs.verify,
-        }[kind]
+        if kind == "since":
+            wish = Wish(since=self._some_time_back())
+            return lambda jobs: jobs.ingest(wish)
+        return WORK[kind]
+
+    def _some_time_back(self) -> datetime:
+        now = self.schedule.now
+        first = min((one.at for one in self.exchange.sold.values()), default=now)
+        return now - (now - first) * (1 + self.dice.pick(10)) / 10
 
     def _trade(self) -> None:
-        if self.exchange.top < 100:  # noqa: PLR2004  (a market that stays small)
+        if self.exchange.top < MOST_TRADES:
             count = self.dice.among(1, 9)
             self.schedule.note(None, "trades", count)
-            self.exchange.trade(count)
+            self.exchange.trade(count, plainly=self.theme is SLOW)
 
     def _jump(self) -> None:
         seconds = JUMPS[self.dice.pick(len(JUMPS))]
@@ -198,10 +216,6 @@ class World:
             process = alive[self.dice.pick(len(alive))]
             self.schedule.note(process, "is asked to stop")
             process.stop = True
-
-
-def _first(exchange: Exchange) -> Any:
-    return min((one.at for one in exchange.sold.values()), default=exchange.schedule.now)
 
 
 def _line(step: tuple[Any, ...]) -> str:

@@ -191,15 +191,20 @@ def _fetch(work: ChunkWork, lake: Lake, wanted: Coverage) -> list[Piece]:
     for fetched in _walk(work, span, first):
         rest = _take(work, lake, fetched, rest, pieces)
     if rest:
-        # Up to the next id that there may be: a row above the hole dates it.
-        again = Span(rest.start, work.ledger.absent.watermark(rest.stop))
+        again = _up_to_next(work, Span(rest.start, rest.stop))
         for fetched in _walk(work, again, paging.once_more(again, rules)):
             rest = _take(work, lake, fetched, rest, pieces)
     for hole in _undated(pieces, rest):
         if _undated(pieces, rest).overlaps(hole):
-            fetched = work.source.ask(work.market, paging.from_above(hole, rules))
+            ask = paging.from_above(_up_to_next(work, hole), rules)
+            fetched = work.source.ask(work.market, ask)
             rest = _take(work, lake, fetched, rest, pieces)
     return pieces
+
+
+def _up_to_next(work: ChunkWork, hole: Span) -> Span:
+    """`hole` up to the next id that there may be: a row above it dates it."""
+    return Span(hole.start, work.ledger.absent.watermark(hole.stop))
 
 
 def _undated(pieces: list[Piece], rest: Coverage) -> Coverage:
