@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import threading
 from collections.abc import Iterator, Sequence
@@ -63,8 +64,13 @@ class RenewedLeases:
         self._lock = threading.Lock()
         self._sights: dict[str, Sight] = {}
         self._complained = False
+        # A place that fails is left alone for a while: hundreds of markets need not each
+        # wait for it in vain.
+        self._down_until = -math.inf
 
     def acquire(self, name: str, *, watch: bool = False, wait: float = 0.0) -> Lease | Holder:
+        if self._around.clock.monotonic() < self._down_until:
+            return Unlocked()
         try:
             return self._acquire(name, watch=watch, wait=wait)
         except StoreError as error:
@@ -124,6 +130,7 @@ class RenewedLeases:
     def _complain(self, error: StoreError) -> None:
         with self._lock:
             complained, self._complained = self._complained, True
+            self._down_until = self._around.clock.monotonic() + rules.renew_after(self._ttl)
         if not complained:
             self._around.metrics.emit("lease.unlocked", why=str(error))
 
