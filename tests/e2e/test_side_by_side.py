@@ -9,7 +9,6 @@ import pytest
 from tests.e2e.conftest import Make
 from tests.e2e.world import BTC, World, ended
 
-
 FULL = ("ingest", BTC, "--full")
 
 

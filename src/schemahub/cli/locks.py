@@ -63,7 +63,7 @@ def break_(shell: Shell, /, **options: Any) -> int:
     A holder that lives notices at its next renewal and begins nothing new.
 
     \b
-      schemahub locks break coinbase/BTC-USD
+      schemahub locks break EXCHANGE/BTC-USD
     """
     held = {holder.name: holder for holder in leases(shell)}
     names: Sequence[str] = list(held) if options["every"] else options["names"]
