@@ -5,22 +5,13 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
-import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-import boto3
-from moto.server import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import WSGIRequestHandler, make_server
-
-from schemahub.adapters.lease_dynamodb import LeaseItems
 from schemahub.adapters.lease_file import LeaseFiles
 from schemahub.adapters.leases import Board, RenewedLeases, _Tenure
 from schemahub.adapters.metrics import Recorder
@@ -29,9 +20,9 @@ from schemahub.core.lease import Holder
 from schemahub.ports import Clock, Lease
 
 NAME = "coinbase/BTC-USD"
-TTL = 90.0
 TABLE = "schemahub-locks"
 REGION = "eu-central-1"
+TTL = 90.0
 START = datetime(2024, 6, 1, 12, tzinfo=UTC)
 
 
@@ -87,6 +78,11 @@ def refused(answer: Lease | Holder) -> Holder:
     return answer
 
 
+def holds(lease: Lease) -> bool:
+    """Asked anew each time, which a type checker does not expect of a property."""
+    return lease.held
+
+
 def beat(lease: Lease) -> None:
     """What the background thread does when a renewal is due."""
     assert isinstance(lease, _Tenure)
@@ -115,78 +111,28 @@ def hosts(folder: Path) -> Place:
 
 def items(url: str, lake: str) -> Place:
     """A lake of its own in the one table."""
+    from schemahub.adapters.lease_dynamodb import LeaseItems
+
     return Place(lambda: LeaseItems(TABLE, lake, REGION, url), ("items", f"{url} {lake}"))
-
-
-def client(url: str) -> Any:
-    return boto3.client("dynamodb", region_name=REGION, endpoint_url=url)
-
-
-def make_table(url: str, table: str = TABLE, key: str = "name") -> None:
-    there = client(url)
-    there.create_table(
-        TableName=table,
-        KeySchema=[{"AttributeName": key, "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
-    there.get_waiter("table_exists").wait(TableName=table, WaiterConfig={"Delay": 0.1})
-
-
-class _Silent(WSGIRequestHandler):
-    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002
-        """Nobody reads it."""
-
-
-@contextmanager
-def moto() -> Iterator[str]:
-    """DynamoDB's API by moto, which looks and writes in two steps: so one request at a time."""
-    app = DomainDispatcherApplication(create_backend_app)
-    one_at_a_time = threading.Lock()
-
-    def answer(environ: Any, start: Any) -> Any:
-        with one_at_a_time:
-            return app(environ, start)
-
-    server = make_server("127.0.0.1", 0, answer, threaded=True, request_handler=_Silent)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 # A program of its own (npm), a second opinion where it is installed.
 DYNALITE = os.environ.get("DYNALITE") or shutil.which("dynalite")
 
 
-@contextmanager
-def dynalite() -> Iterator[str]:
-    assert DYNALITE
-    process = subprocess.Popen(
-        [DYNALITE, "--host", "127.0.0.1", "--port", "0", "--createTableMs", "0"],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    try:
-        said = process.stdout.readline()
-        yield f"http://127.0.0.1:{int(said.rstrip().rpartition(':')[2])}"
-    finally:
-        process.terminate()
-        process.wait()
-        process.stdout.close()
-
-
-KINDS = ["files", "hosts", "moto", *(["dynalite"] if DYNALITE else [])]
+KINDS = [
+    "files",
+    "hosts",
+    "moto",
+    *(["dynalite"] if DYNALITE else []),
+]
 
 
 @cache
 def server(kind: str) -> str:
     """The URL of one that lives as long as the tests do, with the table in it."""
+    from tests.dynamodb import dynalite, make_table, moto
+
     running = (moto if kind == "moto" else dynalite)()
     url = running.__enter__()
     atexit.register(running.__exit__, None, None, None)

@@ -9,17 +9,16 @@ import sys
 from pathlib import Path
 
 from schemahub.adapters.clock import Stop, SystemClock
-from schemahub.adapters.lease_dynamodb import LeaseItems
 from schemahub.adapters.leases import Board, RenewedLeases
 from schemahub.adapters.metrics import Recorder
 from schemahub.core.lease import Holder
-from tests.lease_places import NAME, REGION, TABLE, elsewhere, files
+from tests.lease_places import NAME, elsewhere, files, items
 
 
 def board(kind: str, where: str, owner: str) -> Board:
     if kind == "items":
         url, _, lake = where.partition(" ")
-        return LeaseItems(TABLE, lake, REGION, url)
+        return items(url, lake).board()
     if kind == "hosts":
         return elsewhere(Path(where), owner)
     return files(Path(where)).board()

@@ -134,14 +134,8 @@ class App:
     @cached_property
     def leases(self) -> RenewedLeases:
         """Raises ConfigError if they are to be kept where they cannot be."""
-        owner = f"{socket.gethostname()}:{os.getpid()}:{self.command}"
-        return RenewedLeases(
-            self._board(), owner, self.clock, self.metrics, float(self.settings.lease_ttl)
-        )
-
-    def _board(self) -> Board:
         if not self.settings.locks_table:
-            return LeaseFiles(self.store)
+            return self._leases(LeaseFiles(self.store))
         from schemahub.adapters.lease_dynamodb import LeaseItems
 
         lake = str(Path(self.settings.lake).absolute())
@@ -151,11 +145,17 @@ class App:
             os.environ.get("AWS_REGION"),
             os.environ.get("AWS_ENDPOINT_URL_DYNAMODB") or os.environ.get("AWS_ENDPOINT_URL"),
         )
+        leases = self._leases(items)
         try:
             items.check()
         except StoreError as error:
-            self.metrics.emit("lease.unlocked", why=str(error))
-        return items
+            leases.unavailable(error)
+        return leases
+
+    def _leases(self, board: Board) -> RenewedLeases:
+        owner = f"{socket.gethostname()}:{os.getpid()}:{self.command}"
+        ttl = float(self.settings.lease_ttl)
+        return RenewedLeases(board, owner, self.clock, self.metrics, ttl)
 
     def release(self) -> None:
         """Lets go of every lease that is still held: before the process ends."""

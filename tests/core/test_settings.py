@@ -176,3 +176,24 @@ def test_variables_that_set_nothing_are_told() -> None:
         "SCHEMAHUB_": "", "HOME": "/", "S3_BUCKET": "b",
     }  # fmt: skip
     assert unknown_variables(environ) == ["SCHEMAHUB_", "SCHEMAHUB_WORKER"]
+
+
+@pytest.mark.parametrize("ttl", ["0", 0, "-1", "3601", "90s", 1.5, True])
+def test_a_lease_lives_for_a_second_to_an_hour(ttl: object) -> None:
+    assert of(file={"lease_ttl": 1}).lease_ttl == 1
+    assert of(environ={"SCHEMAHUB_LEASE_TTL": "3600"}).lease_ttl == 3600
+    refused(file={"lease_ttl": ttl})
+
+
+@pytest.mark.parametrize("name", ["a", "a b", "a/b", 7, "x" * 256])
+def test_what_no_table_can_be_called_is_refused(name: object) -> None:
+    refused(file={"locks_table": name})
+
+
+def test_the_locks_table_has_a_second_variable_that_counts_less() -> None:
+    both = {"DYNAMODB_LOCKS_TABLE": "theirs", "SCHEMAHUB_LOCKS_TABLE": "ours"}
+    assert of(environ=both).locks_table == "ours"
+    settings, origins = layer({}, {"DYNAMODB_LOCKS_TABLE": "theirs"}, {"locks_table": "f-f"}, PATH)
+    assert settings.locks_table == "theirs"
+    said = {origin.name: origin.origin for origin in origins}
+    assert said["locks_table"] == "environment DYNAMODB_LOCKS_TABLE"

@@ -49,7 +49,7 @@ class LeaseItems:
     @cached_property
     def _client(self) -> object:
         with self._translated():
-            return boto3.client(
+            return boto3.Session().client(
                 "dynamodb", region_name=self._region, endpoint_url=self._endpoint, config=_CONFIG
             )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import threading
 from collections.abc import Iterator, Sequence
@@ -63,12 +64,17 @@ class RenewedLeases:
         self._lock = threading.Lock()
         self._sights: dict[str, Sight] = {}
         self._complained = False
+        # A place that fails is left alone for a while: hundreds of markets need not each
+        # wait for it in vain.
+        self._down_until = -math.inf
 
     def acquire(self, name: str, *, watch: bool = False, wait: float = 0.0) -> Lease | Holder:
+        if self._around.clock.monotonic() < self._down_until:
+            return Unlocked()
         try:
             return self._acquire(name, watch=watch, wait=wait)
         except StoreError as error:
-            self._complain(error)
+            self.unavailable(error)
             return Unlocked()
 
     def records(self) -> Sequence[Holder]:
@@ -81,6 +87,14 @@ class RenewedLeases:
         """Let go of everything. Threads that are still at work find their leases lost."""
         for tenure in self._around.heart.tenures():
             tenure.release()
+
+    def unavailable(self, error: StoreError) -> None:
+        """The place failed: for a while nobody is asked to wait for it. Said once."""
+        with self._lock:
+            complained, self._complained = self._complained, True
+            self._down_until = self._around.clock.monotonic() + rules.renew_after(self._ttl)
+        if not complained:
+            self._around.metrics.emit("lease.unlocked", why=str(error))
 
     def _acquire(self, name: str, *, watch: bool, wait: float) -> Lease | Holder:
         first = got = self._try(name)
@@ -120,12 +134,6 @@ class RenewedLeases:
     def _beginner(self, name: str) -> Holder:
         """Somebody has it who did not come to say so yet."""
         return Holder(name, "a run that has just begun", 0, "", self._around.clock.now(), self._ttl)
-
-    def _complain(self, error: StoreError) -> None:
-        with self._lock:
-            complained, self._complained = self._complained, True
-        if not complained:
-            self._around.metrics.emit("lease.unlocked", why=str(error))
 
 
 @dataclass(frozen=True, slots=True)

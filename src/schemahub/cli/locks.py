@@ -63,12 +63,16 @@ def break_(shell: Shell, /, **options: Any) -> int:
     A holder that lives notices at its next renewal and begins nothing new.
 
     \b
-      schemahub locks break coinbase/BTC-USD
+      schemahub locks break EXCHANGE/BTC-USD
     """
     held = {holder.name: holder for holder in leases(shell)}
     names: Sequence[str] = list(held) if options["every"] else options["names"]
     if not names and not options["every"]:
-        raise UsageError("no lease is named", "", "name some of `schemahub locks list`, or --all")
+        raise UsageError(
+            "no lease is named",
+            "break takes the names of leases, or --all",
+            "name some of `schemahub locks list`",
+        )
     missing = [name for name in names if name not in held]
     if missing:
         raise UsageError(
