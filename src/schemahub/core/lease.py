@@ -1,6 +1,6 @@
 """Who works on what: the rules by which leases are held, lost and taken over.
 
-A lease saves work; nothing that is written depends on it (docs/correctness-invariants.md).
+A lease saves work; nothing that is written depends on it (docs/CORRECTNESS_INVARIANTS.md).
 No rule compares the clocks of two machines: silence is measured by the watcher's own
 monotonic clock, from the moment at which it saw a nonce first.
 """
