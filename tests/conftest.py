@@ -1,10 +1,15 @@
-"""Hypothesis without a deadline; in CI the same examples on every run."""
+"""Hypothesis without a deadline, in CI the same examples on every run; S3 services to test on."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.s3_proxy import Proxy, proxy
+from tests.s3_server import ACCESS_KEY, SECRET_KEY, S3Server, moto, seaweed
 
 settings.register_profile(
     "local", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
@@ -17,3 +22,45 @@ settings.register_profile(
     print_blob=True,
 )
 settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+@pytest.fixture(scope="session")
+def seaweed_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """One real S3 service a process of tests; it is up in less than a second."""
+    with seaweed(tmp_path_factory.mktemp("seaweed")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def moto_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    with moto(tmp_path_factory.mktemp("moto")) as server:
+        yield server
+
+
+@pytest.fixture
+def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What boto3 finds in this test, whoever runs it."""
+    for name in [name for name in os.environ if name.startswith(("AWS_", "S3_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.fixture(scope="session")
+def s3_proxy(seaweed_server: S3Server) -> Iterator[Proxy]:
+    with proxy(seaweed_server) as made:
+        yield made
+
+
+@pytest.fixture
+def between(s3_proxy: Proxy, credentials: None) -> Proxy:
+    """An honest proxy before a real S3 service; give it another manner."""
+    return s3_proxy.reset()
+
+
+@pytest.fixture
+def s3(seaweed_server: S3Server, credentials: None) -> S3Server:
+    return seaweed_server

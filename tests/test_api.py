@@ -29,6 +29,8 @@ ELSEWHERE = Market("binance", "ETH-USD")
 class FakeBackend:
     """Files of a folder, resolved afresh; `before_slices` may change them at each resolution."""
 
+    objects = None  # the engine opens files of a folder by itself
+
     def __init__(self) -> None:
         self.files: list[FileSlice] = []
         self.resolved = 0
@@ -301,7 +303,7 @@ def test_open_takes_the_backend_that_app_wires(
     tmp_path: Path, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = ModuleType("schemahub.app")
-    app.open_backend = lambda path: backend  # type: ignore[attr-defined]
+    app.open_backend = lambda path, s3_bucket: backend  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "schemahub.app", app)
     monkeypatch.setattr(schemahub, "app", app, raising=False)
     lake = schemahub.open(tmp_path, threads=1, memory_limit="500MB", temp_dir=tmp_path / "t")

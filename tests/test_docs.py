@@ -27,7 +27,8 @@ from schemahub.sandbox import KINDS
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))]
-COMMON = {"lake", "quiet", "verbose", "no_progress", "debug", "base_urls", "rate_share", "help"}
+COMMON = {"lake", "s3_bucket", "quiet", "verbose", "no_progress", "debug"}
+COMMON |= {"base_urls", "rate_share", "help"}
 
 _FENCE = re.compile(r"^```[^\n]*\n.*?^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
@@ -189,7 +190,7 @@ def test_every_setting_is_documented() -> None:
         for field in fields(Settings):
             cells = row(words, field.name)
             assert f"`SCHEMAHUB_{field.name.upper()}`" in cells[2]
-            default = "none" if field.default == () else str(field.default)
+            default = "none" if field.default in {(), ""} else str(field.default)
             assert cells[3].strip("`") == default, field.name
 
 

@@ -32,6 +32,7 @@ from schemahub.core.errors import ObjectMissing, UsageError
 from schemahub.core.layout import Market
 from schemahub.core.span import Coverage
 from schemahub.core.trade import UNIFIED_SCHEMA
+from schemahub.ports import Objects
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +48,7 @@ _COLUMNS = tuple(column.name for column in UNIFIED_SCHEMA)
 
 
 class Backend(Protocol):
-    """What the API needs of a lake; app.py wires it."""
+    """What the API needs of a lake; app wires it."""
 
     def slices(self, market: Market | None) -> Sequence[FileSlice]:
         """The live files of one market, or of all; resolved afresh at each call."""
@@ -65,29 +66,40 @@ class Backend(Protocol):
 
     def now(self) -> datetime: ...
 
+    @property
+    def objects(self) -> Objects | None:
+        """How the engine opens the files; None: by itself."""
+        ...
+
 
 def open(  # noqa: A001  (the verb of the API: schemahub.open)
-    path: str | Path = "./lake",
+    path: str | Path | None = None,
     *,
+    s3_bucket: str | None = None,
     threads: int | None = None,
     memory_limit: str | None = None,
     temp_dir: str | Path | None = None,
 ) -> Lake:
-    """The lake at `path`, a folder or s3://bucket/prefix.
+    """The lake at `path` (./lake), or in a bucket: `s3_bucket="B"`, or "s3://B/PREFIX" as path.
 
     Queries use up to `threads` and `memory_limit` ("4GB"), and spill to `temp_dir` if given.
-    Raises UsageError if there is none.
+    Raises UsageError if there is none, StoreError if the bucket cannot be read.
     """
-    if "://" not in str(path) and not Path(path).is_dir():
-        raise UsageError(
-            f"no lake at {path}",
-            "the folder does not exist",
-            "name the folder given to --lake, or make one with `schemahub ingest`",
-        )
     from schemahub.app import open_backend
 
+    if isinstance(path, str) and path.startswith("s3://") and s3_bucket is None:
+        path, s3_bucket = None, path
+    elif s3_bucket is None:
+        path = path or "./lake"
+        if not Path(path).is_dir():
+            raise UsageError(
+                f"no lake at {path}",
+                "the folder does not exist",
+                "name the folder given to --lake, or make one with `schemahub ingest`",
+            )
+    backend = open_backend(path, s3_bucket)
     settings = Settings(threads, memory_limit, Path(temp_dir) if temp_dir else None)
-    return Lake(open_backend(path), str(path), settings)
+    return Lake(backend, str(path or s3_bucket), settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +181,7 @@ class Lake:
         return lambda: Duck(
             slices(),
             markets(),
+            objects=self._backend.objects,
             threads=own.threads,
             memory_limit=own.memory_limit,
             temp_dir=own.temp_dir,

@@ -78,6 +78,24 @@ class Store(Protocol):
         ...
 
 
+class Opened(Protocol):
+    """One object, as it was when it was opened."""
+
+    size: int
+
+    def read_at(self, start: int, stop: int) -> bytes:
+        """Its bytes of `start` to `stop`. Raises ObjectMissing once it is not there as it was."""
+        ...
+
+
+class Objects(Protocol):
+    """Pieces of objects, for engines that cannot open a store's locations themselves."""
+
+    def open(self, location: str) -> Opened:
+        """By what `Store.locate` told. Raises ObjectMissing, StoreError."""
+        ...
+
+
 class Http(Protocol):
     """One exchange. Every attempt passes the gate (rate, breaker, retry, deadline)."""
 

@@ -14,7 +14,7 @@ import pytest
 from schemahub.adapters.duck import Duck, MarketRow
 from schemahub.core.errors import UsageError
 from schemahub.core.span import Span
-from tests.duck_lake import BTC, write_part
+from tests.duck_lake import BTC, FolderObjects, write_part
 
 SECRET = "the-secret-canary"
 
@@ -288,14 +288,15 @@ class Server:
 class Scene:
     """A lake, a secret beside it, a server, and a place where nothing may appear."""
 
-    def __init__(self, root: Path, server: Server) -> None:
+    def __init__(self, root: Path, server: Server, objects: FolderObjects | None) -> None:
         self.root = root
+        self.tables = 4 if objects is None else 5
         self.server = server
         self.secret = root / "outside" / "secret.csv"
         self.secret.parent.mkdir()
         self.secret.write_text(f"{SECRET}\n")
         self.piece = write_part(root / "lake", BTC, Span(1, 50))
-        self.duck = Duck([self.piece], [MarketRow(BTC, held=49)], threads=1)
+        self.duck = Duck([self.piece], [MarketRow(BTC, held=49)], objects=objects, threads=1)
 
     def text(self, query: str) -> str:
         for name, value in {
@@ -308,10 +309,14 @@ class Scene:
         return query
 
 
-@pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+@pytest.fixture(scope="module", params=["files", "objects"])
+def scene(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Scene]:
+    """Files that the engine opens, and objects that are opened for it."""
     server = Server()
-    made = Scene(tmp_path_factory.mktemp("scene"), server)
+    objects = FolderObjects() if request.param == "objects" else None
+    made = Scene(tmp_path_factory.mktemp("scene"), server, objects)
     with made.duck:
         yield made
     server.close()
@@ -335,7 +340,7 @@ def test_refused_and_nothing_happened(
     assert list(scene.duck.sql("SELECT market, held FROM markets").rows_text()) == [
         ("coinbase:BTC-USD", "49")
     ]
-    assert len(scene.duck.sql("SHOW TABLES").arrow()) == 4
+    assert len(scene.duck.sql("SHOW TABLES").arrow()) == scene.tables
 
 
 @pytest.mark.parametrize("query", ALLOWED, ids=lambda query: query[:60])

@@ -13,13 +13,20 @@ from hypothesis import strategies as st
 
 from schemahub.adapters.store_local import LocalStore
 from schemahub.adapters.store_memory import MemoryStore
+from schemahub.adapters.store_s3 import S3Store
 from schemahub.core.errors import ObjectMissing, StoreError
 from schemahub.ports import Entry, Store
+from tests.s3_server import S3Server
 
 
-@pytest.fixture(params=["memory", "local"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    return MemoryStore() if request.param == "memory" else LocalStore(tmp_path / "lake")
+@pytest.fixture(params=["memory", "local", "seaweed", "moto"])
+def store(request: pytest.FixtureRequest, tmp_path: Path, credentials: None) -> Store:
+    if request.param == "memory":
+        return MemoryStore()
+    if request.param == "local":
+        return LocalStore(tmp_path / "lake")
+    server: S3Server = request.getfixturevalue(f"{request.param}_server")
+    return server.store()
 
 
 def keys(store: Store, prefix: str = "", start_after: str = "") -> list[str]:
@@ -44,7 +51,7 @@ def test_bytes_come_back_as_they_were(store: Store, data: bytes) -> None:
 
 
 def test_a_race_of_creates_has_one_winner(store: Store) -> None:
-    for turn in range(10):
+    for turn in range(2 if isinstance(store, S3Store) else 10):
         bodies = [bytes([number]) * 1_000 for number in range(16)]
         start = threading.Barrier(16)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,18 +35,17 @@ def command(shell: Shell, /, **options: Any) -> int:
     """Run the whole job against the built-in exchange: no account, no network, 15 seconds.
 
     Ingests two markets over HTTP from loopback, makes the table, queries it, proves it.
-    Without --lake the lake is a new temporary folder.
+    Without --lake and --s3-bucket the lake is a new temporary folder; in a bucket B it is
+    s3://B/schemahub-demo.
     """
     del options
-    given = shell.flags["lake"]
-    folder = given or str(Path(tempfile.mkdtemp(prefix="schemahub-demo-")) / "lake")
     box = Sandbox(
         {symbol: Generated(seed=7, trades=trades) for symbol, trades in MARKETS.items()},
         rate=10,
         burst=15,
     )
     with box:
-        settings = Settings(lake=folder, base_urls=((DEFAULT_EXCHANGE, box.url),))
+        settings = replace(_where(shell), base_urls=((DEFAULT_EXCHANGE, box.url),))
         return _run(
             Shell(
                 App(settings, shell.app.stop, command="demo"),
@@ -54,6 +54,21 @@ def command(shell: Shell, /, **options: Any) -> int:
                 shell.progress,
             )
         )
+
+
+def _where(shell: Shell) -> Settings:
+    """Settings with the lake that was asked for by a flag; no other is touched."""
+    given = shell.app.settings
+    if shell.flags["s3_bucket"]:
+        bucket, slash, prefix = given.s3_bucket.partition("/")
+        return Settings(
+            # Made-up trades must not get into the lake that is there.
+            s3_bucket=f"{bucket}/{prefix if slash else 'schemahub-demo'}",
+            aws_region=given.aws_region,
+            aws_endpoint_url=given.aws_endpoint_url,
+        )
+    folder = shell.flags["lake"] or Path(tempfile.mkdtemp(prefix="schemahub-demo-")) / "lake"
+    return Settings(lake=str(folder))
 
 
 def _run(shell: Shell) -> int:
@@ -70,9 +85,9 @@ def _run(shell: Shell) -> int:
     _title(shell, "4. verify: the certificate")
     found = certificates(shell, markets)
     print_certificates(found)
-    lake = app.settings.lake
-    _title(shell, "The lake is a folder, yours to look at and to delete")
-    shell.say(f"  {lake}")
+    kind = "under a prefix of the bucket" if app.settings.s3_bucket else "a folder"
+    _title(shell, f"The lake is {kind}, yours to look at and to delete")
+    shell.say(f"  {app.settings.place}")
     _title(shell, "The same with the live exchange")
     shell.say("  schemahub ingest BTC-USD ETH-USD --since 1h")
     shell.say("  schemahub transform")

@@ -33,8 +33,8 @@ Verdict = tuple[str, str]
 def command(shell: Shell, /, **options: Any) -> int:
     """Check the machine, the lake and the exchange; exit 1 if something is wrong.
 
-    Writes a few small objects into an existing lake, to see that a name can be taken only
-    once, and removes them.
+    Writes a few small objects into an existing folder or bucket, to see that a name can be
+    taken only once, and removes them.
     """
     found = list(_checks(shell, offline=options["offline"]))
     if options["as_json"]:
@@ -52,9 +52,10 @@ def _checks(shell: Shell, *, offline: bool) -> Iterator[tuple[str, str, str]]:
         ("settings", _settings),
         ("exchange specs", _specs),
         ("lake", _lake),
-        ("disk", _disk),
         ("leases", _leases),
     ]
+    if not shell.app.settings.s3_bucket:
+        checks.append(("disk", _disk))
     if not offline:
         checks.append(("exchange", _exchange))
     for name, check in checks:
@@ -83,11 +84,11 @@ def _specs(shell: Shell) -> Verdict:
 
 
 def _lake(shell: Shell) -> Verdict:
-    folder = shell.app.settings.lake
-    if not shell.app.has_lake():
-        return "ok", f"{folder} is not there yet: the first ingest makes it"
+    settings = shell.app.settings
+    if not settings.s3_bucket and not shell.app.lake_exists():
+        return "ok", f"{settings.place} is not there yet: the first ingest makes it"
     shell.app.probe()
-    return "ok", f"{folder} takes a name only once, also in a race; what is stored is seen"
+    return "ok", f"{settings.place} takes a name only once, also in a race; what is stored is seen"
 
 
 def _disk(shell: Shell) -> Verdict:
@@ -100,7 +101,9 @@ def _disk(shell: Shell) -> Verdict:
 
 def _leases(shell: Shell) -> Verdict:
     settings = shell.app.settings
-    if not settings.locks_table and not Path(settings.lake).is_dir():
+    if settings.s3_bucket and not settings.locks_table:
+        return "ok", "none: runs at the same time are right, and may do work twice (locks_table)"
+    if not settings.locks_table and not shell.app.lake_exists():
         return "ok", "will be kept in the lake"
     unlocked = shell.app.metrics.count("lease.unlocked")
     lease = shell.app.leases.acquire(job_lease(f"doctor-{shell.app.run_id}"))

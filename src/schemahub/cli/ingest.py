@@ -93,7 +93,7 @@ def choose(shell: Shell, texts: Sequence[str]) -> list[Market]:
     if not markets:
         raise UsageError(
             "no market is named, and there is no seed list",
-            f"looked for seeds/*.json in {shell.app.settings.lake}",
+            f"looked for seeds/*.json in {shell.app.settings.place}",
             "name markets, as BTC-USD, or run `schemahub update-seed --filter-regex '.*-USD'`",
         )
     return markets

@@ -64,7 +64,7 @@ def _read(shell: Shell, run: RunName) -> dict[str, Any]:
 @common(reads=True)
 def show(shell: Shell, /, **options: Any) -> int:
     """Everything that a run recorded: RUN is LAST, or how its id begins."""
-    if shell.flags["lake"] is None:
+    if shell.flags["lake"] is None and shell.flags["s3_bucket"] is None:
         shell = click.get_current_context().obj  # `runs --lake DIR show` means that lake too
     shell.app.require_lake()
     run = read_run(shell.app.store, find_run(shell.app.store, options["run"]))

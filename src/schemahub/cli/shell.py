@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from schemahub.app import App
 
 F = TypeVar("F", bound=Callable[..., Any])
-COMMON = ("lake", "quiet", "verbose", "no_progress", "debug")
+COMMON = ("lake", "s3_bucket", "quiet", "verbose", "no_progress", "debug")
 
 
 @dataclass
@@ -76,7 +76,8 @@ def command(*, base_url: bool = False, reads: bool = False) -> Callable[[F], F]:
 
 
 _OPTIONS = (
-    click.option("--lake", metavar="DIR", help="Where the lake is."),
+    click.option("--lake", metavar="DIR", help="Where the lake is: a folder."),
+    click.option("--s3-bucket", metavar="B", help="Where the lake is: s3://B/schemahub."),
     click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
     click.option("-v", "--verbose", count=True, help="Say more."),
     click.option("--no-progress", is_flag=True, help="No progress bar."),
@@ -89,7 +90,7 @@ def shell(options: dict[str, Any], *, reads: bool = False) -> Shell:
     from schemahub.app import App, configure
 
     common = {name: options.pop(name) for name in COMMON}
-    flags = {"lake": common["lake"]}
+    flags = {"lake": common["lake"], "s3_bucket": common["s3_bucket"]}
     urls = options.pop("base_urls", ())
     flags["base_urls"] = urls or None
     for name in ("exchange", "workers", "chunk_concurrency", "transform_workers", "rate_share"):

@@ -40,7 +40,7 @@ def command(shell: Shell, /, **options: Any) -> int:
     if not markets:
         raise UsageError(
             "there is nothing to verify",
-            f"{shell.app.settings.lake} holds no market",
+            f"{shell.app.settings.place} holds no market",
             "`schemahub ingest` fetches one",
         )
     found = certificates(shell, markets, deep=not options["shallow"])

@@ -16,6 +16,15 @@ MAX_THREADS = 200
 # A chunk in flight asks for so many of its pages at once: five chunks then use up a burst of
 # fifteen, and reach ten requests a second at up to 1.5 s of latency.
 PAGES_AT_ONCE = 3
+# Where in a bucket a lake is, if that is not said.
+S3_PREFIX = "schemahub"
+# Variables that others know too, after our own SCHEMAHUB_ one.
+_SHARED_VARIABLES = {
+    "s3_bucket": ("S3_BUCKET",),
+    "aws_region": ("AWS_REGION", "AWS_DEFAULT_REGION"),
+    "aws_endpoint_url": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
+    "locks_table": ("DYNAMODB_LOCKS_TABLE",),
+}
 # The only place that names an exchange outside its spec: what `BTC-USD` alone means.
 DEFAULT_EXCHANGE = "coinbase"
 
@@ -28,9 +37,15 @@ class Settings:
     process a core; `rate_share` is this process's part of the exchange's limit, as `1/4`
     where four processes share one address. `lease_ttl` is the life of a lease in seconds;
     `locks_table` the DynamoDB table where leases are kept, if not in the lake.
+
+    `s3_bucket` is BUCKET or BUCKET/PREFIX; if it is set the lake is there and `lake` does not
+    count. `aws_region` and `aws_endpoint_url` empty mean what the AWS SDK finds.
     """
 
     lake: str = "./lake"
+    s3_bucket: str = ""
+    aws_region: str = ""
+    aws_endpoint_url: str = ""
     exchange: str = DEFAULT_EXCHANGE
     workers: int = 3
     chunk_concurrency: int = 5
@@ -39,6 +54,16 @@ class Settings:
     base_urls: tuple[tuple[str, str], ...] = ()
     lease_ttl: int = DEFAULT_TTL
     locks_table: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where the lake is, as people are told: a folder, or s3://BUCKET/PREFIX."""
+        return f"s3://{'/'.join(self.bucket_and_prefix)}" if self.s3_bucket else self.lake
+
+    @property
+    def bucket_and_prefix(self) -> tuple[str, str]:
+        bucket, _, prefix = self.s3_bucket.partition("/")
+        return bucket, prefix or S3_PREFIX
 
     @property
     def share(self) -> float:
@@ -52,8 +77,6 @@ class Settings:
 
 
 _BOUNDS = {"transform_workers": (0, MAX_THREADS), "lease_ttl": (1, MAX_TTL)}
-# What a deployment may have set for other tools already.
-_OTHER_VARIABLES = {"locks_table": "DYNAMODB_LOCKS_TABLE"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,19 +108,18 @@ def layer(
     values: dict[str, Any] = {}
     origins: list[Origin] = []
     for field in fields(Settings):
-        variable = f"SCHEMAHUB_{field.name.upper()}"
+        variable = _variable(field.name, environ)
         if flags.get(field.name) is not None:
             value, origin = flags[field.name], "flag"
-        elif environ.get(variable):
+        elif variable:
             value, origin = environ[variable], f"environment {variable}"
-        elif environ.get(other := _OTHER_VARIABLES.get(field.name, "")):
-            value, origin = environ[other], f"environment {other}"
         elif field.name in file:
             value, origin = file[field.name], f"file {path}"
         else:
             value, origin = field.default, "default"
         values[field.name] = _typed(field.name, value, origin)
         origins.append(Origin(field.name, values[field.name], origin))
+    _choose_one_lake(values, origins)
     settings = Settings(**values)
     if settings.workers * settings.chunk_concurrency > MAX_THREADS:
         given = {origin.name for origin in origins if origin.origin == "flag"}
@@ -110,6 +132,36 @@ def layer(
     return settings, origins
 
 
+def _variable(name: str, environ: Mapping[str, str]) -> str:
+    """The variable that sets this; empty if there is none."""
+    known = (f"SCHEMAHUB_{name.upper()}", *_SHARED_VARIABLES.get(name, ()))
+    return next((variable for variable in known if environ.get(variable)), "")
+
+
+def _choose_one_lake(values: dict[str, Any], origins: list[Origin]) -> None:
+    """A lake is in a folder or in a bucket: the one that was said in the stronger place.
+
+    Raises UsageError or ConfigError if both were said in the same.
+    """
+    at = {origin.name: index for index, origin in enumerate(origins)}
+    folder, bucket = (origins[at[name]] for name in ("lake", "s3_bucket"))
+    if not bucket.value:
+        return
+    ranks = ("default", "file", "environment", "flag")  # weakest first
+    rank = {one.name: ranks.index(one.origin.partition(" ")[0]) for one in (folder, bucket)}
+    if rank["lake"] == rank["s3_bucket"]:
+        kind = UsageError if bucket.origin == "flag" else ConfigError
+        raise kind(
+            "lake and s3_bucket exclude each other",
+            f"lake is from: {folder.origin}; s3_bucket is from: {bucket.origin}",
+            "a lake is in a folder or in a bucket: leave one out",
+        )
+    if rank["lake"] > rank["s3_bucket"]:
+        values["s3_bucket"] = ""
+        why = f"not used: lake is from {folder.origin}"
+        origins[at["s3_bucket"]] = Origin("s3_bucket", "", f"{bucket.origin} ({why})")
+
+
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:
     """SCHEMAHUB_ variables that set nothing: typing errors, most likely."""
     known = {f"SCHEMAHUB_{field.name.upper()}" for field in fields(Settings)}
@@ -120,10 +172,10 @@ def unknown_variables(environ: Mapping[str, str]) -> list[str]:
 def _typed(name: str, value: object, origin: str) -> object:
     if name == "base_urls":
         return _base_urls(value, origin)
+    if name in _PATTERNS:
+        return _matching(name, value, origin)
     if name in {"lake", "exchange"}:
-        if not isinstance(value, str) or not value.strip() or "\0" in value:
-            raise _wrong(name, value, origin, "a text")
-        return value
+        return _text(name, value, origin)
     if name == "rate_share":
         text = "1" if type(value) is int and value == 1 else value
         found = None
@@ -132,16 +184,43 @@ def _typed(name: str, value: object, origin: str) -> object:
         if found is None:
             raise _wrong(name, value, origin, "1, or 1/N as 1/4")
         return found[1]
-    if name == "locks_table":
-        if not isinstance(value, str) or not re.fullmatch(r"|[a-zA-Z0-9_.-]{3,255}", value):
-            raise _wrong(name, value, origin, "a DynamoDB table's name")
-        return value
     low, high = _BOUNDS.get(name, (1, MAX_THREADS))
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,4}", value.strip()):
         value = int(value)
     if type(value) is not int or not low <= value <= high:
         raise _wrong(name, value, origin, f"a whole number from {low} to {high}")
     return value
+
+
+def _text(name: str, value: object, origin: str) -> str:
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
+        raise _wrong(name, value, origin, "a text")
+    if name == "lake" and "://" in value:
+        raise _wrong(name, value, origin, "a folder; for s3://B/P give s3_bucket B/P")
+    return value
+
+
+def _matching(name: str, value: object, origin: str) -> str:
+    if value == "" and origin == "default":
+        return ""
+    pattern, wanted = _PATTERNS[name]
+    found = re.fullmatch(pattern, value) if isinstance(value, str) else None
+    if found is None:
+        raise _wrong(name, value, origin, wanted)
+    return found[1].rstrip("/")
+
+
+# What may be taken from a bucket's name and a prefix of keys (core/keys.py) in any service.
+_PATTERNS = {
+    "s3_bucket": (
+        r"(?:s3://)?([a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/[A-Za-z0-9=_-][A-Za-z0-9.=_-]*)*/?)",
+        "BUCKET or BUCKET/PREFIX, the bucket in 3 to 63 lower-case letters, digits, - and .",
+    ),
+    "locks_table": (r"([a-zA-Z0-9_.-]{3,255})", "a DynamoDB table's name"),
+    "aws_region": (r"([a-zA-Z0-9][a-zA-Z0-9-]{0,40})", "a region, as eu-central-1"),
+    # Nobody's name and password: addresses are shown in messages.
+    "aws_endpoint_url": (r"(https?://[^\s/@?#]+(?:/[^\s@?#]*)?)", "a URL without a password"),
+}
 
 
 def _base_urls(value: object, origin: str) -> tuple[tuple[str, str], ...]:

@@ -13,9 +13,11 @@ from schemahub.adapters.duck import views
 from schemahub.adapters.duck.faults import FAULTS, fault
 from schemahub.adapters.duck.frames import market_table
 from schemahub.adapters.duck.guard import admit
+from schemahub.adapters.duck.remote import Remote
 from schemahub.adapters.duck.result import Result
 from schemahub.adapters.duck.views import FileSlice, MarketRow
-from schemahub.core.errors import UsageError
+from schemahub.core.errors import SchemaHubError, UsageError
+from schemahub.ports import Objects
 
 Params = Sequence[Any] | Mapping[str, Any] | None
 
@@ -26,21 +28,26 @@ class Duck:
     Guarantees: reads no file but those of `slices` and reaches no network; writes only
     spilled intermediate results, and those only if `temp_dir` is given; times are UTC. A
     query must be one that only reads (guard.py). `memory_limit` is DuckDB's text ("4GB").
+    Where `objects` is given it opens the files: the engine itself then opens none at all, and
+    Arrow's buffers are not counted in `memory_limit`.
 
-    Opening reads the footers of one file a market. Raises ObjectMissing if a file is gone:
-    resolve the list again and open anew. One thread at a time; close it, or use `with`.
+    Opening reads the footers of one file a market, of `objects` none. Raises ObjectMissing if
+    a file is gone: resolve the list again and open anew. One thread at a time; close it, or
+    use `with`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (four of them by name only)
         self,
         slices: Sequence[FileSlice],
         markets: Sequence[MarketRow],
         *,
+        objects: Objects | None = None,
         threads: int | None = None,
         memory_limit: str | None = None,
         temp_dir: Path | None = None,
     ) -> None:
         self._locations = [s.location for s in slices]
+        self._remote = None if objects is None else Remote(objects, slices)
         try:
             self._connection = _connect(threads, memory_limit, temp_dir)
         except duckdb.Error as error:
@@ -51,7 +58,7 @@ class Duck:
             self._define(slices, markets)
         except FAULTS as error:
             self.close()
-            raise fault(error, self._locations) from error
+            raise self._fault(error) from error
 
     def _define(self, slices: Sequence[FileSlice], markets: Sequence[MarketRow]) -> None:
         run = self._connection.execute
@@ -63,11 +70,15 @@ class Duck:
             self._connection.unregister("given")
         # Before the first file is opened, so that the lock holds for the views as well.
         # As files, and as the patterns that views name them by.
-        paths = dict.fromkeys([*self._locations, *map(views.exactly, self._locations)])
-        run(f"SET allowed_paths = {views.array(paths)}")
+        files = [] if self._remote else [*self._locations, *map(views.exactly, self._locations)]
+        run(f"SET allowed_paths = {views.array(dict.fromkeys(files))}")
         run("SET enable_external_access = false")
         run("SET lock_configuration = true")
-        run(f"CREATE VIEW trades AS {views.trades_view(slices)}")
+        if self._remote is None:
+            run(f"CREATE VIEW trades AS {views.trades_view(slices)}")
+        else:
+            self._remote.lend(self._connection)
+            run(f"CREATE VIEW trades AS {views.lent_view(self._remote.tables)}")
         run(f"CREATE VIEW trades_float AS {views.trades_float_view()}")
         run(f"CREATE VIEW bars_1m AS {views.bars_view()}")
 
@@ -78,15 +89,21 @@ class Duck:
         """
         cursor = self._connection.cursor()
         try:
+            if self._remote is not None:
+                self._remote.lend(cursor)
             text = admit(cursor, query)
             cursor.execute(text, params)
-            return Result(cursor, self._locations)
+            return Result(cursor, self._fault)
         except FAULTS as error:
             cursor.close()
-            raise fault(error, self._locations) from error
+            raise self._fault(error) from error
         except BaseException:
             cursor.close()
             raise
+
+    def _fault(self, error: Exception) -> SchemaHubError:
+        told = self._remote.error if self._remote else None
+        return told or fault(error, self._locations)
 
     def close(self) -> None:
         self._connection.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from schemahub.adapters.duck.faults import FAULTS, fault
+from schemahub.adapters.duck.faults import FAULTS
 from schemahub.adapters.duck.text import plain, texts
-from schemahub.core.errors import UsageError
+from schemahub.core.errors import SchemaHubError, UsageError
 
 if TYPE_CHECKING:
     import duckdb
@@ -44,9 +44,13 @@ class Result:
     or broken (what was read before is void), SchemaHubError if memory is short.
     """
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, locations: Sequence[str]) -> None:
+    def __init__(
+        self,
+        cursor: duckdb.DuckDBPyConnection,
+        fault: Callable[[Exception], SchemaHubError],
+    ) -> None:
         self._cursor = cursor
-        self._locations = locations
+        self._fault = fault
         self._taken = False
         self.columns: tuple[tuple[str, str], ...] = tuple(
             (str(name), str(kind)) for name, kind, *_ in cursor.description or ()
@@ -74,7 +78,7 @@ class Result:
             reader = self._cursor.to_arrow_reader(rows)
         except FAULTS as error:
             self._cursor.close()
-            raise fault(error, self._locations) from error
+            raise self._fault(error) from error
         schema = _utc(reader.schema)
         return schema, self._drain(reader, schema)
 
@@ -85,7 +89,7 @@ class Result:
                     if batch.num_rows:
                         yield _as(batch, schema)
         except (*FAULTS, OSError, pa.ArrowException) as error:
-            raise fault(error, self._locations) from error
+            raise self._fault(error) from error
         finally:
             self._cursor.close()
 

@@ -8,7 +8,7 @@ folder like `symbol=X` would get that value, and a market called NULL would beco
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -43,6 +43,22 @@ class FileSlice:
     market: Market
     part: Span
     keep: tuple[Span, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Files of one market in axis order; where there is a `span`, only its rows count."""
+
+    locations: list[str]
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lent:
+    """A table that the connection was lent under `name`; `span` as in Piece."""
+
+    name: str
+    span: Span | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +102,21 @@ def trades_view(slices: Sequence[FileSlice]) -> str:
 
     DuckDB keeps the order of files, of rows in a file, and of UNION ALL's branches.
     """
-    ordered = sorted(slices, key=lambda s: (s.market, s.part.start))
     branches = [
-        branch
-        for market, files in groupby(ordered, key=lambda s: s.market)
-        for branch in _market_branches(market, list(files))
+        _branch(market, piece.locations, piece.span)
+        for market, pieces in by_market(slices)
+        for piece in pieces
+    ]
+    return _union(branches) if branches else _no_trades()
+
+
+def lent_view(tables: Sequence[Lent]) -> str:
+    """The same over tables that the connection was lent."""
+    # A query that needs no column would be given all of them; one that is never null and
+    # packs to next to nothing is asked for instead.
+    branches = [
+        f"SELECT * FROM {table.name} WHERE ingest_ts IS NOT NULL" + _inside(table.span, "AND")  # noqa: S608
+        for table in tables
     ]
     return _union(branches) if branches else _no_trades()
 
@@ -103,37 +129,42 @@ def trades_float_view() -> str:
     return f"SELECT {columns} FROM trades"  # noqa: S608  (names of our own schema)
 
 
-def _market_branches(market: Market, files: Sequence[FileSlice]) -> list[str]:
-    pieces: list[tuple[int, str, Span | None]] = []
+def by_market(slices: Sequence[FileSlice]) -> Iterator[tuple[Market, list[Piece]]]:
+    """The pieces of each market in axis order."""
+    ordered = sorted(slices, key=lambda s: (s.market, s.part.start))
+    for market, files in groupby(ordered, key=lambda s: s.market):
+        yield market, _pieces(list(files))
+
+
+def _pieces(files: Sequence[FileSlice]) -> list[Piece]:
+    found: list[tuple[int, str, Span | None]] = []
     for file in files:
         if file.keep is None:
-            pieces.append((file.part.start, file.location, None))
+            found.append((file.part.start, file.location, None))
         else:
             # Crossing parts may interleave, so every kept span is a piece of its own.
-            pieces.extend((span.start, file.location, span) for span in file.keep)
-    pieces.sort(key=lambda piece: piece[0])
-    branches = []
-    whole: list[str] = []
-    for _, location, span in pieces:
-        if span is None:
-            whole.append(location)
-            continue
+            found.extend((span.start, file.location, span) for span in file.keep)
+    found.sort(key=lambda each: each[0])
+    pieces: list[Piece] = []
+    for whole, group in groupby(found, key=lambda each: each[2] is None):
         if whole:
-            branches.append(_branch(market, whole, None))
-            whole = []
-        branches.append(_branch(market, [location], span))
-    if whole:
-        branches.append(_branch(market, whole, None))
-    return branches
+            pieces.append(Piece([location for _, location, _ in group]))
+        else:
+            pieces.extend(Piece([location], span) for _, location, span in group)
+    return pieces
 
 
 def _branch(market: Market, locations: Sequence[str], span: Span | None) -> str:
-    where = f" WHERE trade_id >= {span.start} AND trade_id < {span.stop}" if span else ""
+    where = _inside(span, "WHERE")
     return (
         f"SELECT {literal(market.exchange)} AS exchange, {literal(market.symbol)} AS symbol, "  # noqa: S608
         f"{_FROM_FILE} FROM read_parquet({array(map(exactly, locations))}, "
         f"hive_partitioning=false){where}"
     )
+
+
+def _inside(span: Span | None, word: str) -> str:
+    return f" {word} trade_id >= {span.start} AND trade_id < {span.stop}" if span else ""
 
 
 def _union(branches: Sequence[str]) -> str:

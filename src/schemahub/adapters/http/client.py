@@ -40,7 +40,7 @@ class HttpClient:
     ConfigError at once for a base URL that is not safe to use.
     """
 
-    def __init__(  # noqa: PLR0913  (what app.py wires, each by its name)
+    def __init__(  # noqa: PLR0913  (what app wires, each by its name)
         self,
         base_url: str,
         *,

@@ -1,15 +1,13 @@
-"""The composition root: reads the environment, wires ports to adapters, and nothing else."""
+"""One process's worth of the product: which adapter stands behind which port."""
 
 from __future__ import annotations
 
 import os
 import socket
 import threading
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,10 +24,8 @@ from schemahub.adapters.tasks import GRACE, Processes, Threads
 from schemahub.adapters.zstd import Zstd
 from schemahub.core.errors import ConfigError, StoreError, UsageError
 from schemahub.core.gate import Gate
-from schemahub.core.layout import Market, part_key
-from schemahub.core.ledger import Ledger
-from schemahub.core.settings import Origin, Settings, layer
-from schemahub.core.span import Coverage
+from schemahub.core.layout import Market
+from schemahub.core.settings import Settings
 from schemahub.pipelines.compact import Choose, Compact
 from schemahub.pipelines.garbage import Garbage
 from schemahub.pipelines.ingest import Ingest
@@ -38,56 +34,16 @@ from schemahub.pipelines.lake import Lake, Specs
 from schemahub.pipelines.probe import probe
 from schemahub.pipelines.quarantine import Quarantine, Replay
 from schemahub.pipelines.repair import Repair
-from schemahub.pipelines.seed import Seed, read_seed
+from schemahub.pipelines.seed import read_seed
 from schemahub.pipelines.source import Source
 from schemahub.pipelines.transform import Transform
 from schemahub.pipelines.verify import Verify
-from schemahub.ports import NoMetrics
+from schemahub.ports import Leases, NoLeases, NoMetrics
 
 if TYPE_CHECKING:
-    from schemahub.adapters.duck import FileSlice, MarketRow
+    from schemahub.adapters.store_s3 import S3Store
+    from schemahub.app.backend import LakeBackend
     from schemahub.pipelines.build import Builder
-
-CONFIG_FILE = "schemahub.toml"
-_LARGEST_CONFIG = 64 * 1024
-_MOST_DIGITS = 60
-
-
-@dataclass(frozen=True)
-class Configured:
-    """Settings with where each came from."""
-
-    settings: Settings
-    origins: list[Origin]
-    environ: Mapping[str, str]
-
-
-def configure(flags: Mapping[str, Any]) -> Configured:
-    """Flags over environment over schemahub.toml over defaults. Raises ConfigError."""
-    environ = dict(os.environ)
-    path = Path(environ.get("SCHEMAHUB_CONFIG") or CONFIG_FILE)
-    file: dict[str, Any] = {}
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(_LARGEST_CONFIG + 1)
-        if len(data) > _LARGEST_CONFIG:
-            raise ConfigError(
-                f"{path} is larger than {_LARGEST_CONFIG // 1024} kB",
-                "it holds a few settings, a line each",
-                "correct it, or name another with SCHEMAHUB_CONFIG",
-            )
-        file = tomllib.loads(data.decode())
-    except FileNotFoundError:
-        if environ.get("SCHEMAHUB_CONFIG"):
-            raise ConfigError(
-                f"there is no {path}", "SCHEMAHUB_CONFIG names it", "correct or unset it"
-            ) from None
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read", str(error), "check its rights") from None
-    except (ValueError, RecursionError) as error:  # also a number of thousands of digits
-        raise ConfigError(f"{path} is not TOML", str(error), "correct that line") from None
-    settings, origins = layer(flags, environ, file, str(path))
-    return Configured(settings, origins, environ)
 
 
 @dataclass
@@ -111,8 +67,22 @@ class App:
         return SystemClock(self.stop)
 
     @cached_property
-    def store(self) -> LocalStore:
-        return LocalStore(self.settings.lake, create_root=False)
+    def store(self) -> LocalStore | S3Store:
+        """Raises ConfigError for a bucket if the extra `aws` is not installed."""
+        if not self.settings.s3_bucket:
+            return LocalStore(self.settings.lake, create_root=False)
+        try:
+            from schemahub.adapters.store_s3 import Place, S3Store
+        except ImportError as error:
+            raise ConfigError(
+                f"{self.settings.place} cannot be opened",
+                f"{error.name} is not installed: it is an optional extra",
+                "pip install 'schemahub[aws]'",
+            ) from None
+        own = self.settings
+        place = Place(*own.bucket_and_prefix, own.aws_region, own.aws_endpoint_url)
+        # Once the process is asked to stop nothing waits any more.
+        return S3Store(place, pause=self.stop.wait)
 
     @cached_property
     def lake(self) -> Lake:
@@ -132,17 +102,23 @@ class App:
         return Threads(self.stop)
 
     @cached_property
-    def leases(self) -> RenewedLeases:
-        """Raises ConfigError if they are to be kept where they cannot be."""
+    def leases(self) -> Leases:
+        """In the folder of the lake, or in DynamoDB; a bucket alone keeps none.
+
+        Raises ConfigError if they are to be kept where they cannot be.
+        """
         if not self.settings.locks_table:
-            return self._leases(LeaseFiles(self.store))
+            # No lease makes a write right: without one, runs at once only do some work twice.
+            local = isinstance(self.store, LocalStore)
+            return self._leases(LeaseFiles(self.store)) if local else NoLeases()
         from schemahub.adapters.lease_dynamodb import LeaseItems
 
-        lake = str(Path(self.settings.lake).absolute())
+        own = self.settings
+        lake = own.place if own.s3_bucket else str(Path(own.lake).absolute())
         items = LeaseItems(
-            self.settings.locks_table,
+            own.locks_table,
             lake,
-            os.environ.get("AWS_REGION"),
+            own.aws_region or None,
             os.environ.get("AWS_ENDPOINT_URL_DYNAMODB") or os.environ.get("AWS_ENDPOINT_URL"),
         )
         leases = self._leases(items)
@@ -159,8 +135,8 @@ class App:
 
     def release(self) -> None:
         """Lets go of every lease that is still held: before the process ends."""
-        if "leases" in vars(self):
-            self.leases.close()
+        if isinstance(kept := vars(self).get("leases"), RenewedLeases):
+            kept.close()
 
     def job(self, command: str, asked: dict[str, Any]) -> Job:
         """A run's record, to be filled and closed."""
@@ -177,21 +153,28 @@ class App:
         if not self.lake.markets():
             self.probe()
 
-    def has_lake(self) -> bool:
-        """Whether its folder is there; one that cannot be looked at is not."""
+    def require_lake(self) -> None:
+        """Raises UsageError if there is no lake to read; StoreError if a bucket cannot be."""
+        if not self.lake_exists():
+            raise UsageError(
+                f"there is no lake at {self.settings.place}",
+                "nothing is stored there"
+                if self.settings.s3_bucket
+                else "the folder does not exist, or may not be looked at",
+                "`schemahub ingest` makes it; --lake DIR or --s3-bucket B names another",
+            )
+
+    def lake_exists(self) -> bool:
+        """Whether there is a folder, or anything in the bucket under the prefix.
+
+        A folder that cannot be looked at is none.
+        """
+        if self.settings.s3_bucket:
+            return any(True for _ in self.store.folders(""))
         try:
             return Path(self.settings.lake).is_dir()
         except OSError:
             return False
-
-    def require_lake(self) -> None:
-        """Raises UsageError if there is no lake to read."""
-        if not self.has_lake():
-            raise UsageError(
-                f"there is no lake at {self.settings.lake}",
-                "the folder does not exist, or may not be looked at",
-                "`schemahub ingest` makes it; --lake DIR names another",
-            )
 
     # ------------------------------------------------------------ exchanges
 
@@ -355,88 +338,6 @@ class App:
     # ------------------------------------------------------------ for queries and the API
 
     def backend(self) -> LakeBackend:
-        return LakeBackend(self)
+        from schemahub.app import backend
 
-
-@dataclass(frozen=True)
-class LakeBackend:
-    """What queries and the Python API ask of a lake; every call lists anew."""
-
-    app: App
-
-    def slices(self, market: Market | None) -> list[FileSlice]:
-        from schemahub.adapters.duck import FileSlice
-
-        lake = self.app.lake
-        return [
-            FileSlice(
-                self.app.store.locate(part_key(piece.version, one, piece.part)),
-                one,
-                piece.part,
-                None if piece.whole else piece.keep,
-            )
-            for one in ([market] if market else lake.table_markets())
-            for piece in lake.slices(one)
-        ]
-
-    def market_rows(self) -> list[MarketRow]:
-        """Every market of the seeds and of raw, with how far it is."""
-        seeds = {
-            Market(name, seed.symbol): seed
-            for name in self.app.specs.by_name
-            for seed in read_seed(self.app.store, name)
-        }
-        now = self.app.clock.now()
-        held = self.app.lake.all_markets()
-        return [
-            self._row(market, seeds.get(market), now, held=market in held)
-            for market in sorted({*seeds, *held})
-        ]
-
-    def _row(self, market: Market, seed: Seed | None, now: datetime, *, held: bool) -> MarketRow:
-        from schemahub.adapters.duck import MarketRow
-
-        ledger = self.app.lake.ledger(market) if held else Ledger()
-        wanted = ledger.wanted(ledger.extent.stop) if ledger.extent else None
-        return MarketRow(
-            market,
-            seed.native if seed else None,
-            seed.status if seed else None,
-            _decimal(seed.price_increment if seed else None),
-            _decimal(seed.quantity_increment if seed else None),
-            ledger.held.start if ledger.held else None,
-            ledger.watermark,
-            len(ledger.held),
-            len(ledger.work(wanted)),
-            now,
-        )
-
-    def coverage(self, market: Market) -> Coverage:
-        return self.app.lake.ledger(market).held
-
-    def verify(self, markets: Sequence[Market]) -> list[Mapping[str, object]]:
-        pipeline = self.app.verify()
-        chosen = markets or self.app.stored_markets([])
-        return [pipeline.market(market).certificate.as_json() for market in chosen]
-
-    def now(self) -> datetime:
-        return self.app.clock.now()
-
-
-def _decimal(text: str | None) -> Decimal | None:
-    """An increment as the exchange tells it; None if it is no number, or none for the table."""
-    try:
-        number = None if text is None or len(text) > _MOST_DIGITS else Decimal(text)
-    except InvalidOperation:
-        return None
-    if number is None or not number.is_finite():
-        return None
-    # 26 digits before the point and 12 after it, as decimal(38,12) has.
-    _, digits, exponent = number.as_tuple()
-    fits = int(exponent) >= -12 and len(digits) + int(exponent) <= 26  # noqa: PLR2004
-    return number if fits else None
-
-
-def open_backend(path: str | Path) -> LakeBackend:
-    """The lake at `path`, for the Python API; settings of schemahub.toml apply."""
-    return App(configure({"lake": str(path)}).settings).backend()
+        return backend.LakeBackend(self)

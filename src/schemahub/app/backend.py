@@ -1,0 +1,120 @@
+"""What queries and the Python API ask of a lake."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from schemahub.adapters.store_local import LocalStore
+from schemahub.app.environment import configure
+from schemahub.app.wiring import App
+from schemahub.core.layout import Market, part_key
+from schemahub.core.ledger import Ledger
+from schemahub.core.span import Coverage
+from schemahub.pipelines.seed import Seed, read_seed
+from schemahub.ports import Objects
+
+if TYPE_CHECKING:
+    from schemahub.adapters.duck import FileSlice, MarketRow
+
+_MOST_DIGITS = 60
+
+
+@dataclass(frozen=True)
+class LakeBackend:
+    """What queries and the Python API ask of a lake; every call lists anew."""
+
+    app: App
+
+    @property
+    def objects(self) -> Objects | None:
+        """How the engine opens the files; None: by itself."""
+        store = self.app.store
+        return None if isinstance(store, LocalStore) else store
+
+    def slices(self, market: Market | None) -> list[FileSlice]:
+        from schemahub.adapters.duck import FileSlice
+
+        lake = self.app.lake
+        return [
+            FileSlice(
+                self.app.store.locate(part_key(piece.version, one, piece.part)),
+                one,
+                piece.part,
+                None if piece.whole else piece.keep,
+            )
+            for one in ([market] if market else lake.table_markets())
+            for piece in lake.slices(one)
+        ]
+
+    def market_rows(self) -> list[MarketRow]:
+        """Every market of the seeds and of raw, with how far it is."""
+        seeds = {
+            Market(name, seed.symbol): seed
+            for name in self.app.specs.by_name
+            for seed in read_seed(self.app.store, name)
+        }
+        now = self.app.clock.now()
+        held = self.app.lake.all_markets()
+        return [
+            self._row(market, seeds.get(market), now, held=market in held)
+            for market in sorted({*seeds, *held})
+        ]
+
+    def _row(self, market: Market, seed: Seed | None, now: datetime, *, held: bool) -> MarketRow:
+        from schemahub.adapters.duck import MarketRow
+
+        ledger = self.app.lake.ledger(market) if held else Ledger()
+        wanted = ledger.wanted(ledger.extent.stop) if ledger.extent else None
+        return MarketRow(
+            market,
+            seed.native if seed else None,
+            seed.status if seed else None,
+            _decimal(seed.price_increment if seed else None),
+            _decimal(seed.quantity_increment if seed else None),
+            ledger.held.start if ledger.held else None,
+            ledger.watermark,
+            len(ledger.held),
+            len(ledger.work(wanted)),
+            now,
+        )
+
+    def coverage(self, market: Market) -> Coverage:
+        return self.app.lake.ledger(market).held
+
+    def verify(self, markets: Sequence[Market]) -> list[Mapping[str, object]]:
+        pipeline = self.app.verify()
+        chosen = markets or self.app.stored_markets([])
+        return [pipeline.market(market).certificate.as_json() for market in chosen]
+
+    def now(self) -> datetime:
+        return self.app.clock.now()
+
+
+def _decimal(text: str | None) -> Decimal | None:
+    """An increment as the exchange tells it; None if it is no number, or none for the table."""
+    try:
+        number = None if text is None or len(text) > _MOST_DIGITS else Decimal(text)
+    except InvalidOperation:
+        return None
+    if number is None or not number.is_finite():
+        return None
+    # 26 digits before the point and 12 after it, as decimal(38,12) has.
+    _, digits, exponent = number.as_tuple()
+    fits = int(exponent) >= -12 and len(digits) + int(exponent) <= 26  # noqa: PLR2004
+    return number if fits else None
+
+
+def open_backend(path: str | Path | None = None, s3_bucket: str | None = None) -> LakeBackend:
+    """A lake for the Python API; the other settings, of schemahub.toml and so on, apply.
+
+    Raises UsageError if there is none.
+    """
+    flags = {"lake": None if path is None else str(path), "s3_bucket": s3_bucket}
+    app = App(configure(flags).settings)
+    app.require_lake()
+    return app.backend()
