@@ -198,6 +198,7 @@ def test_a_bomb_takes_no_memory(make: Make, bomb: Fault) -> None:
     assert int(most) < MOST_MEMORY, f"{int(most) // 1024} MB"
 
 
+@pytest.mark.heavy
 def test_a_slow_loris_is_cut_by_the_deadline_of_the_whole_answer(poisoned: World) -> None:
     """Every byte comes in time, and yet the answer never would: the deadline counts."""
     w = poisoned

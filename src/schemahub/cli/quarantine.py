@@ -31,7 +31,7 @@ def command() -> None:
     """
 
 
-@command.command("list")
+@command.command("list", short_help="How many were refused, by market and reason.")
 @click.argument("markets", nargs=-1, metavar="[MARKET]...")
 @click.option("--exchange", metavar="E", help="Only this exchange.")
 @click.option("--json", "as_json", is_flag=True, help="The same as JSON on stdout.")
@@ -80,7 +80,7 @@ def _summary(held: Held) -> dict[str, Any]:
     }
 
 
-@command.command()
+@command.command(short_help="The refused rows themselves, as they came.")
 @click.argument("markets", nargs=-1, metavar="[MARKET]...")
 @click.option("--exchange", metavar="E", help="Only this exchange.")
 @click.option("--reason", metavar="R", help="Only rows whose reason holds these words.")
@@ -155,7 +155,7 @@ def _answer(market: Market, kept: Kept) -> dict[str, Any]:
     }
 
 
-@command.command()
+@command.command(short_help="Try them by today's spec; make the table anew if it gains.")
 @click.argument("markets", nargs=-1, metavar="[MARKET]...")
 @click.option("--exchange", metavar="E", help="Only this exchange.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be gained; write nothing.")

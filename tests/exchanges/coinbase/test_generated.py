@@ -89,7 +89,7 @@ def by_position(told: Iterable[Told]) -> dict[int, list[Told]]:
 
 
 @pytest.mark.parametrize(
-    ("count", "seed"), [(400, 1), pytest.param(5_000, 2, marks=pytest.mark.heavy)]
+    ("count", "seed"), [(200, 1), pytest.param(5_000, 2, marks=pytest.mark.heavy)]
 )
 def test_each_row_is_a_row_or_in_quarantine_and_the_readers_agree(
     count: int, seed: int, monkeypatch: pytest.MonkeyPatch
