@@ -276,3 +276,9 @@ def test_the_container_of_a_part_holds_it_if_any_live_one_does(
     found = parts.container(there, part)
     holding = [one for one in there if one.covers(part)]
     assert (found in holding) if holding else found is None
+
+
+def test_a_cell_is_as_long_as_one_and_aligned_as_one() -> None:
+    assert parts.is_cell(Span(SMALL, 2 * SMALL))
+    assert not parts.is_cell(Span(SMALL - 1, 2 * SMALL - 1))
+    assert not parts.is_cell(Span(0, 3))
