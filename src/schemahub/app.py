@@ -124,8 +124,14 @@ class App:
         """Raises ConfigError if they are to be kept where they cannot be."""
         if not self.settings.locks_table:
             return self._leases(LeaseFiles(self.store))
-        from schemahub.adapters.lease_dynamodb import LeaseItems
-
+        try:
+            from schemahub.adapters.lease_dynamodb import LeaseItems
+        except ImportError as error:
+            raise ConfigError(
+                "leases in DynamoDB need boto3",
+                f"locks_table names one, and {error}",
+                "pip install schemahub[aws], or unset locks_table",
+            ) from error
         lake = str(Path(self.settings.lake).absolute())
         items = LeaseItems(
             self.settings.locks_table,
