@@ -110,6 +110,7 @@ def test_a_run_that_fails_lets_go(make: Make, hurried: None) -> None:
 # ---------------------------------------------------------------- stopped, and awake again
 
 
+@pytest.mark.heavy
 def test_a_zombie_begins_nothing_and_says_so_and_the_lake_is_right(make: Make) -> None:
     w = make(20_000, latency=0.2)
     zombie = working(w, requests=6, ttl=2)
