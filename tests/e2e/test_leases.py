@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -109,6 +110,7 @@ def test_a_run_that_fails_lets_go(make: Make, hurried: None) -> None:
 # ---------------------------------------------------------------- stopped, and awake again
 
 
+@pytest.mark.heavy
 def test_a_zombie_begins_nothing_and_says_so_and_the_lake_is_right(make: Make) -> None:
     w = make(20_000, latency=0.2)
     zombie = working(w, requests=6, ttl=2)
@@ -334,6 +336,17 @@ def test_a_table_that_is_not_there_is_said_before_anything_is_fetched(
         assert "another-table" in said.err
     assert w.box.stats().requests == 0
     assert w.run("doctor").code == 1
+
+
+@pytest.mark.usefixtures("_dynamodb")
+def test_without_boto3_it_is_said_what_to_install(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "schemahub.adapters.lease_dynamodb", raising=False)
+    monkeypatch.setitem(sys.modules, "boto3", None)  # importing it fails
+    said = make(900).run("ingest", BTC)
+    assert said.code == 6
+    assert "schemahub[aws]" in said.err
 
 
 @pytest.mark.usefixtures("_dynamodb")

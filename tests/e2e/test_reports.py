@@ -15,13 +15,15 @@ from tests.e2e.conftest import Make
 from tests.e2e.world import BTC, RECORDS, changed, ended, here, start
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "runs show", "config show"])
+@pytest.mark.parametrize(
+    "command", [*COMMANDS, "runs show", "config show", "locks list", "locks break"]
+)
 def test_every_command_explains_itself(command: str) -> None:
     said = here([*command.split(), "--help"])
     assert said.code == 0
     assert said.out == here([*command.split(), "-h"]).out
     assert said.out.startswith(f"Usage: schemahub {command}")
-    assert "--lake" in said.out or command in {"config", "quarantine"}  # groups
+    assert "--lake" in said.out or command in {"config", "locks", "quarantine"}  # groups
     assert said.err == ""
 
 

@@ -53,6 +53,8 @@ class LeaseFiles:
             return None
 
     def take(self, new: Holder, over: Holder | None, *, dead: bool) -> bool:
+        if over is not None and over.host != self.host and not dead:
+            return False
         path = self._path(new.name)
         with _translated(new.name):
             os.makedirs(os.path.dirname(path), exist_ok=True)

@@ -111,8 +111,14 @@ class App:
             # No lease makes a write right: without one, runs at once only do some work twice.
             local = isinstance(self.store, LocalStore)
             return self._leases(LeaseFiles(self.store)) if local else NoLeases()
-        from schemahub.adapters.lease_dynamodb import LeaseItems
-
+        try:
+            from schemahub.adapters.lease_dynamodb import LeaseItems
+        except ImportError as error:
+            raise ConfigError(
+                "leases in DynamoDB need boto3",
+                f"locks_table names one, and {error}",
+                "pip install 'schemahub[aws]', or unset locks_table",
+            ) from error
         own = self.settings
         lake = own.place if own.s3_bucket else str(Path(own.lake).absolute())
         items = LeaseItems(

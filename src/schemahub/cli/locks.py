@@ -15,12 +15,14 @@ from schemahub.core.errors import UsageError
 from schemahub.core.lease import Holder, is_doubtful
 
 
-@click.group()
-def command() -> None:
+@click.group(invoke_without_command=True)
+@click.pass_context
+def command(context: click.Context) -> object:
     """Who works on what now: the leases by which runs keep out of each other's way.
 
     They save work. Without them, or with one broken by mistake, everything stays right.
     """
+    return context.invoke(list_) if context.invoked_subcommand is None else None
 
 
 @command.command("list")
