@@ -41,6 +41,7 @@ from schemahub.ports import NoMetrics
 if TYPE_CHECKING:
     from schemahub.adapters.duck import FileSlice, MarketRow
     from schemahub.pipelines.build import Builder
+    from schemahub.pipelines.compare import Comparer
 
 CONFIG_FILE = "schemahub.toml"
 
@@ -214,12 +215,25 @@ class App:
         return Builder(lake, RawRows(lake, ArrowMapper()), ParquetTable())
 
     def verify(self) -> Verify:
-        from schemahub.adapters.parquet import ArrowMapper, ParquetTable
-        from schemahub.pipelines.build import RawRows
+        from schemahub.adapters.parquet import ParquetTable
 
         return Verify(
-            self.lake, RawRows(self.lake, ArrowMapper()), ParquetTable(), self.specs, self.metrics
+            self.lake,
+            self._comparer,
+            ParquetTable(),
+            self.specs,
+            Processes(self.stop),
+            self.metrics,
         )
+
+    def _comparer(self) -> Comparer:
+        from schemahub.adapters.parquet import ArrowMapper, ParquetTable
+        from schemahub.pipelines.build import RawRows
+        from schemahub.pipelines.compare import Comparer
+
+        # Worker processes are sent this, too.
+        lake = Lake(self.store, Zstd(), NoMetrics())
+        return Comparer(lake, RawRows(lake, ArrowMapper()), ParquetTable())
 
     def repair(self) -> Repair:
         return Repair(self.lake, self.verify(), self.ingest())

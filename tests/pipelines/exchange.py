@@ -8,17 +8,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from schemahub.adapters.clock import Stop
-from schemahub.adapters.parquet import ArrowMapper, ParquetTable
 from schemahub.adapters.tasks import Threads
 from schemahub.core.page import Answer, Request
-from schemahub.pipelines.build import RawRows
 from schemahub.pipelines.ingest import Ingest, Outcome
 from schemahub.pipelines.plan import Wish
 from schemahub.pipelines.repair import Repair
 from schemahub.pipelines.source import Source
-from schemahub.pipelines.verify import Verify
 from schemahub.ports import NoMetrics
-from tests.pipelines.raw_lake import RawLake, body, wire
+from tests.pipelines.raw_lake import RawLake, body
 
 T = TypeVar("T")
 
@@ -62,7 +59,7 @@ class FakeExchange:
                 f"https://api.exchange.coinbase.com{request.path}?{query}",
                 200,
                 self.clock.now().strftime("%a, %d %b %Y %H:%M:%S GMT"),
-                body(wire(n, self.lake.market) for n in ids),
+                body(self.lake.row(n) for n in ids),
             )
         )
 
@@ -78,12 +75,8 @@ class FakeExchange:
 
     def repair(self, run_id: str, *, audit: bool = False) -> Outcome:
         """What `schemahub repair` does, without its printing."""
-        lake = self.lake.lake
-        verify = Verify(
-            lake, RawRows(lake, ArrowMapper()), ParquetTable(), self.lake.specs, NoMetrics()
-        )
-        pipeline = Repair(lake, verify, self.pipeline(run_id))
-        damage = pipeline.look(self.lake.market)
+        pipeline = Repair(self.lake.lake, self.lake.verifier(), self.pipeline(run_id))
+        (damage,) = pipeline.look([self.lake.market])
         outcome = pipeline.heal(Source(self.lake.spec, self), damage, audit=audit)
         self.lake.transform(markets=[self.lake.market])
         return outcome

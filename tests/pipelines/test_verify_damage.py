@@ -165,7 +165,7 @@ def test_what_is_not_transformed_yet_is_said_to_be_missing_and_its_raw_is_read()
     bad = lake.put(220, 240, [lake.answer([wire(n) for n in range(220, 239)])])
     found = lake.report()
     assert found.certificate.status == "missing"
-    assert found.bad_raw == (bad,)
+    assert (found.bad_raw, found.stray_raw) == ((), (bad,))
     assert {hole.span for hole in found.certificate.holes} == {Span(200, 240), Span(220, 240)}
 
 
