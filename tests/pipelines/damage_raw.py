@@ -114,7 +114,8 @@ def _bad_mark_gone(bench: Bench) -> list[Span]:
 def _origin_gone(bench: Bench) -> list[Span]:
     keys = [e.key for e in bench.lake.store.list(bench.prefix) if e.key.endswith(".origin")]
     bench.lake.store.delete(bench.dice.choice(keys))
-    return [Span(0, 1)]
+    lowest = bench.lake.lake.ledger(bench.market).held.start
+    return [Span(lowest, lowest + 1)]
 
 
 # ---------------------------------------------------------------- evidence

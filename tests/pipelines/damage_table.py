@@ -257,7 +257,6 @@ HARMLESS: dict[str, str] = {
     "raw renamed": "what its new name says too much or too little, its neighbours hold",
     "raw renamed to another revision": "the same answers under a name that says the same",
     "raw moved to another market": "objects that overlap it hold the same answers",
-    "origin removed": "the lowest held trade stands in for it",
     "evidence renamed": "it still passes over all that is not held",
     "evidence damaged": "zstd ignores one bit of a frame's header",
     "evidence forged over held ids": "what is held is not absent, whatever claims it",

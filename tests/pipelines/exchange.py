@@ -12,8 +12,9 @@ from schemahub.adapters.tasks import Threads
 from schemahub.core.page import Answer, Request
 from schemahub.pipelines.ingest import Ingest, Outcome
 from schemahub.pipelines.plan import Wish
-from schemahub.pipelines.repair import Repair
+from schemahub.pipelines.repair import Damage, Repair
 from schemahub.pipelines.source import Source
+from schemahub.pipelines.verify import Report
 from schemahub.ports import NoMetrics
 from tests.pipelines.raw_lake import RawLake, body
 
@@ -73,10 +74,11 @@ class FakeExchange:
         source = Source(self.lake.spec, self)
         return self.pipeline(run_id).market(source, self.lake.market, wish or Wish())
 
-    def repair(self, run_id: str, *, audit: bool = False) -> Outcome:
-        """What `schemahub repair` does, without its printing."""
+    def repair(self, run_id: str, *, audit: bool = False, seen: Report | None = None) -> Outcome:
+        """What `schemahub repair` does, without its printing; without looking, if it was `seen`."""
         pipeline = Repair(self.lake.lake, self.lake.verifier(), self.pipeline(run_id))
-        (damage,) = pipeline.look([self.lake.market])
+        market = self.lake.market
+        (damage,) = pipeline.look([market]) if seen is None else (Damage(market, seen),)
         outcome = pipeline.heal(Source(self.lake.spec, self), damage, audit=audit)
         self.lake.transform(markets=[self.lake.market])
         return outcome

@@ -111,7 +111,16 @@ class Ledger:
 
         Nothing is fetched below every origin: what is held there says that one was lost.
         """
-        return min((*self.origins, *(span.start for span in self.held.spans[:1])), default=None)
+        lost = self.lost_origin
+        return min(self.origins, default=None) if lost is None else lost
+
+    @property
+    def lost_origin(self) -> int | None:
+        """Where the origin should be, if what was fetched begins below every origin."""
+        extent = self.extent
+        if extent and not any(origin <= extent.start for origin in self.origins):
+            return extent.start
+        return None
 
     @property
     def watermark(self) -> int | None:

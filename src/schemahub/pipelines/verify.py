@@ -20,7 +20,7 @@ from schemahub.core.errors import (
     StoreError,
 )
 from schemahub.core.harvest import attests
-from schemahub.core.layout import AbsentName, Market, PartName, part_key, raw_key
+from schemahub.core.layout import AbsentName, Market, OriginName, PartName, part_key, raw_key
 from schemahub.core.ledger import Ledger
 from schemahub.core.proof import Certificate, Damaged, Dispute, certify, merged
 from schemahub.core.span import NOTHING, Coverage, Span
@@ -53,6 +53,7 @@ class Report:
     bad_parts: tuple[str, ...] = ()
     bad_evidence: tuple[str, ...] = ()
     disputes: tuple[Dispute, ...] = ()
+    lost_origin: int | None = None
 
 
 @dataclass
@@ -172,13 +173,19 @@ class Verify:
         # The spec reads other objects: these lie under names that are not theirs. If it reads
         # none, it is the spec that is wrong, and nothing may be set aside for that.
         stray = found.unread if found.readable else []
+        lost = ledger.lost_origin
+        gone = []
+        if lost is not None:
+            key = raw_key(view.market, OriginName(lost))
+            why = "it is gone, and it alone says how far back this market is wanted"
+            gone.append(Damaged(key, Span(lost, lost + 1), why))
         certificate = certify(
             view.market,
             _wanted(ledger, shown),
             Coverage.of(found.rows),
             merged(found.holes),
             found.duplicates,
-            [*found.raw, *stray, *found.parts, *found.evidence],
+            [*found.raw, *stray, *found.parts, *found.evidence, *gone],
         )
         self.metrics.emit("market.verified", market=str(view.market), status=certificate.status)
         return Report(
@@ -188,6 +195,7 @@ class Verify:
             _keys(found.parts),
             _keys(found.evidence),
             tuple(sorted(found.disputes)),
+            ledger.lost_origin,
         )
 
     def _absences(self, view: _View, *, deep: bool) -> None:
