@@ -122,7 +122,9 @@ def _origin_gone(bench: Bench) -> list[Span]:
 
 
 def _evidence(bench: Bench) -> tuple[AbsentName, str] | None:
-    found = bench.lake.lake.ledger(bench.market).attested
+    ledger = bench.lake.lake.ledger(bench.market)
+    # A claim about what is held says nothing, whatever is done to it.
+    found = [name for name in ledger.attested if ledger.absent.overlaps(name.span)]
     name = bench.dice.choice(found) if found else None
     return None if name is None else (name, bench.raw_key(name))
 

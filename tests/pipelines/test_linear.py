@@ -6,11 +6,12 @@ import sys
 from collections.abc import Callable
 from types import FrameType
 
+import pytest
+
 from schemahub.core.layout import RawName
 from schemahub.core.ledger import Ledger
 from schemahub.core.span import Coverage, Span
 from schemahub.pipelines.build import PartTask
-from schemahub.pipelines.verify import TASK_ROWS
 from tests.pipelines.raw_lake import BTC, RawLake
 
 FEW, MANY = 5_000, 50_000
@@ -61,6 +62,7 @@ def test_an_object_that_reaches_far_is_found_behind_shorter_ones() -> None:
     assert ledger.overlapping(Span(100, 200)) == ()
 
 
+@pytest.mark.heavy
 def test_fifty_thousand_holes_are_planned_in_as_many_steps() -> None:
     def planned(count: int) -> int:
         lake, spans = holed(count)
@@ -73,16 +75,14 @@ def test_fifty_thousand_holes_are_planned_in_as_many_steps() -> None:
     assert planned(MANY) < 15 * planned(FEW)
 
 
-def test_they_are_compared_in_few_tasks_by_as_many_steps() -> None:
-    assert FEW < TASK_ROWS
-
+@pytest.mark.heavy
+def test_fifty_thousand_parts_are_looked_at_in_as_many_steps() -> None:
     def compared(count: int) -> int:
         lake, spans = holed(count)
         for span in spans:
             name = f"{span.stop:020}-{1:020}.parquet"
             lake.store.put(f"unified_trades/v1/exchange=coinbase/symbol=BTC-USD/{name}", b"")
         lake.store.put("unified_trades/v1/exchange=coinbase/PLAN", lake.spec.shape().encode())
-        taken = steps(lambda: lake.verifier().market(BTC, deep=False))
-        return taken
+        return steps(lambda: lake.verifier().market(BTC, deep=False))
 
     assert compared(MANY) < 15 * compared(FEW)

@@ -6,6 +6,7 @@ and versions that earlier ones left.
 
 from __future__ import annotations
 
+import os
 import random
 from collections import Counter
 from dataclasses import dataclass, field
@@ -27,7 +28,9 @@ from tests.pipelines.test_rebuild import other_spec
 pytestmark = [pytest.mark.usefixtures("small_cells"), pytest.mark.heavy]
 __all__ = ["small_cells"]
 
-CHAINS, LENGTH = 40, 25
+# With those of the other tests here and of test_verify_damage.py more than a thousand; a
+# longer run asks for more chains.
+CHAINS, LENGTH = int(os.environ.get("DAMAGE_CHAINS", "22")), 25
 # They harm another market too, or all of the exchange.
 FAR_REACHING = {
     "raw moved to another market", "part moved to another market",
@@ -156,7 +159,7 @@ def test_every_kind_of_damage_is_found_or_harmless(kind: str) -> None:
     assert outcomes & {"found", "disputed"} or kind in HARMLESS
 
 
-def test_a_thousand_damages_are_found_named_and_healed() -> None:
+def test_damage_after_damage_is_found_named_and_healed() -> None:
     tally = Tally()
     for seed in range(CHAINS):
         dice = random.Random(seed)

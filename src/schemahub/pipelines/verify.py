@@ -250,7 +250,7 @@ class Verify:
             except ObjectCorrupt as error:
                 give_up(piece, part_key(piece.version, market, piece.part), error, found)
                 return
-        keep = Coverage(piece.keep) & ledger.held
+        keep = Coverage.of(held for span in piece.keep for held in ledger.held.within(span))
         found.hole(refused & keep, "quarantined", "held in raw, refused by the table")
         found.rows += (keep - refused).spans
 
