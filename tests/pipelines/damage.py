@@ -304,7 +304,7 @@ DAMAGES: dict[str, Callable[[Bench], list[Span]]] = {
     "side": _row(lambda row: {"side": "buy" if row["side"] == "sell" else "sell"}),
     "no side": _row(lambda row: {"side": None}),
     "time": _row(lambda row: {"trade_ts": row["trade_ts"] + timedelta(microseconds=1)}),
-    "symbol": _row(lambda row: {"symbol": "ETH-USD"}),
+    "symbol": _row(lambda row: {"symbol": "XRP-USD"}),
     "exchange": _row(lambda row: {"exchange": "kraken"}),
     "trade_ref": _row(lambda row: {"trade_ref": "x"}),
     "part flipped": _part_bytes(flip),

@@ -254,6 +254,8 @@ HARMLESS: dict[str, str] = {
     "raw overwritten": "the same bit",
     "raw deleted": "objects that overlap it hold the same answers",
     "raw marked bad": "objects that overlap it hold the same answers",
+    "raws swapped": "pages that were fetched as the newest hold all there is, under any name",
+    ".bad marker removed": "what it condemned was sound, or holds what others hold as well",
     "raw renamed": "what its new name says too much or too little, its neighbours hold",
     "raw renamed to another revision": "the same answers under a name that says the same",
     "raw moved to another market": "objects that overlap it hold the same answers",
