@@ -221,7 +221,8 @@ def give_up(piece: parts.Slice, key: str, error: ObjectCorrupt, found: Findings)
     """Nothing that a corrupt part says counts."""
     found.hole(Coverage(piece.keep), "missing", str(error))
     found.duplicates += error.duplicates
-    found.parts.append(Damaged(key, piece.part, str(error)))
+    why = error.why if error.key == key else str(error)  # its quarantine may be what is wrong
+    found.parts.append(Damaged(key, piece.part, why))
 
 
 def alone(rejected: Iterable[Rejected]) -> Coverage:
