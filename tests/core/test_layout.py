@@ -52,7 +52,7 @@ entries: st.SearchStrategy[RawEntry] = st.one_of(
     st.builds(RawName, wide_spans, st.integers(0, 300)),
     st.builds(SeenName, wide_spans, run_ids),
     st.builds(AbsentName, wide_spans),
-    st.builds(BadName, wide_spans, st.integers(0, 300)),
+    st.builds(BadName, wide_spans, st.integers(0, 300), st.booleans()),
     st.builds(OriginName, st.integers(0, layout.MAX_STOP - 1)),
 )
 
@@ -68,6 +68,7 @@ def test_every_name_reads_back_as_what_was_written(entry: RawEntry) -> None:
 @given(st.builds(RawName, wide_spans, st.integers(0, 9)))
 def test_a_bad_marker_names_the_object_it_condemns(name: RawName) -> None:
     assert parse_raw(name.bad_marker) == BadName(name.span, name.revision)
+    assert parse_raw(name.stray_marker) == BadName(name.span, name.revision, stray=True)
 
 
 def test_names_are_spelt_as_the_protocol_says() -> None:

@@ -105,6 +105,7 @@ def test_its_json_is_as_documented() -> None:
             {"span": [5, 6], "status": "missing", "reason": "not held"},
         ],
         "duplicates": 0,
+        "damaged": [],
     }
 
 

@@ -15,9 +15,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from schemahub.adapters.parquet import ARROW_SCHEMA, ArrowRows, ParquetTable
-from schemahub.core.layout import RawName, part_key, raw_key, raw_prefix
-from schemahub.core.span import Span
-from tests.pipelines.raw_lake import BTC, ETH, RawLake, wire
+from schemahub.core.layout import (
+    Market,
+    PartName,
+    RawEntry,
+    RawName,
+    part_key,
+    plan_key,
+    raw_key,
+    raw_prefix,
+)
+from schemahub.core.span import Coverage, Span
+from tests.pipelines.raw_lake import RawLake
 
 Rows = list[dict[str, Any]]
 OPEN = "0" * 64  # what stands in a part's metadata until it is sealed
@@ -31,12 +40,30 @@ class Bench:
     dice: random.Random
     foreign: RawLake
 
-    def part(self) -> Span:
-        """A live part of at least two rows."""
-        return self.dice.choice([span for span in self.lake.parts() if len(span) > 1])
+    @property
+    def market(self) -> Market:
+        return self.lake.market
+
+    def live(self) -> dict[Span, str]:
+        """The parts that readers read whole, of at least two rows, with their keys."""
+        return {
+            piece.part: part_key(piece.version, self.market, piece.part)
+            for piece in self.lake.lake.slices(self.market)
+            if piece.whole and len(piece.part) > 1
+        }
+
+    def part(self) -> tuple[Span, str]:
+        return self.dice.choice(sorted(self.live().items()))
 
     def raw(self) -> RawName:
-        return self.dice.choice(self.lake.lake.ledger(BTC).objects)
+        return self.dice.choice(self.lake.lake.ledger(self.market).objects)
+
+    @property
+    def prefix(self) -> str:
+        return raw_prefix(self.market)
+
+    def raw_key(self, name: RawEntry) -> str:
+        return raw_key(self.market, name)
 
     def change(self, key: str, how: Callable[[bytes], bytes]) -> None:
         data = self.lake.store.read(key)
@@ -53,27 +80,37 @@ def forged(data: bytes, change: Callable[[Rows], Rows]) -> bytes:
     made = pa.Table.from_pylist(rows, schema=ARROW_SCHEMA)
     meta["schemahub.rows"] = str(len(rows))
     meta["schemahub.digest"] = ParquetTable().digest([ArrowRows(made)])
-    meta["schemahub.seal"] = OPEN
+    return sealed(made, meta | {"schemahub.seal": OPEN})
+
+
+def sealed(table: pa.Table, meta: dict[str, str]) -> bytes:
+    """A part of these rows and this metadata, its seal right."""
     sink = io.BytesIO()
     with pq.ParquetWriter(sink, ARROW_SCHEMA, compression="zstd") as writer:
-        writer.write_table(made)
+        writer.write_table(table)
         writer.add_key_value_metadata(meta)
     unsealed = sink.getvalue()
     return unsealed.replace(OPEN.encode(), hashlib.sha256(unsealed).hexdigest().encode())
+
+
+def _one(position: int) -> Span:
+    return Span(position, position + 1)
 
 
 def _row(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[Bench], list[Span]]:
     """One row of one part is another."""
 
     def damage(bench: Bench) -> list[Span]:
-        span = bench.part()
-        hit = bench.dice.randrange(len(span))
+        _, key = bench.part()
+        hits: list[Span] = []
 
         def rewrite(rows: Rows) -> Rows:
+            hit = bench.dice.randrange(len(rows))
+            hits.append(_one(rows[hit]["trade_id"]))
             return [row | change(row) if n == hit else row for n, row in enumerate(rows)]
 
-        bench.change(part_key(1, BTC, span), lambda data: forged(data, rewrite))
-        return [Span(span.start + hit, span.start + hit + 1)]
+        bench.change(key, lambda data: forged(data, rewrite))
+        return hits
 
     return damage
 
@@ -82,9 +119,12 @@ def _rows(change: Callable[[Rows, int], Rows]) -> Callable[[Bench], list[Span]]:
     """The rows of one part are others."""
 
     def damage(bench: Bench) -> list[Span]:
-        span = bench.part()
-        hit = bench.dice.randrange(len(span))
-        bench.change(part_key(1, BTC, span), lambda d: forged(d, lambda rows: change(rows, hit)))
+        span, key = bench.part()
+
+        def rewrite(rows: Rows) -> Rows:
+            return change(rows, bench.dice.randrange(len(rows)))
+
+        bench.change(key, lambda data: forged(data, rewrite))
         return [span]
 
     return damage
@@ -92,8 +132,8 @@ def _rows(change: Callable[[Rows, int], Rows]) -> Callable[[Bench], list[Span]]:
 
 def _part_bytes(how: Callable[[bytes, random.Random], bytes]) -> Callable[[Bench], list[Span]]:
     def damage(bench: Bench) -> list[Span]:
-        span = bench.part()
-        bench.change(part_key(1, BTC, span), lambda data: how(data, bench.dice))
+        span, key = bench.part()
+        bench.change(key, lambda data: how(data, bench.dice))
         return [span]
 
     return damage
@@ -102,7 +142,7 @@ def _part_bytes(how: Callable[[bytes, random.Random], bytes]) -> Callable[[Bench
 def _raw_bytes(how: Callable[[bytes, random.Random], bytes]) -> Callable[[Bench], list[Span]]:
     def damage(bench: Bench) -> list[Span]:
         name = bench.raw()
-        bench.change(raw_key(BTC, name), lambda data: how(data, bench.dice))
+        bench.change(bench.raw_key(name), lambda data: how(data, bench.dice))
         return [name.span]
 
     return damage
@@ -126,14 +166,14 @@ def truncate(data: bytes, dice: random.Random) -> bytes:
 
 
 def _delete_part(bench: Bench) -> list[Span]:
-    span = bench.part()
-    bench.lake.store.delete(part_key(1, BTC, span))
+    span, key = bench.part()
+    bench.lake.store.delete(key)
     return [span]
 
 
 def _delete_raw(bench: Bench) -> list[Span]:
     name = bench.raw()
-    bench.lake.store.delete(raw_key(BTC, name))
+    bench.lake.store.delete(bench.raw_key(name))
     return [name.span]
 
 
@@ -145,18 +185,18 @@ def _swap(bench: Bench, keys: Iterable[str]) -> None:
 
 
 def _swap_parts(bench: Bench) -> list[Span]:
-    spans = bench.dice.sample(bench.lake.parts(), 2)
-    _swap(bench, [part_key(1, BTC, span) for span in spans])
-    return spans
+    two = bench.dice.sample(sorted(bench.live().items()), 2)
+    _swap(bench, [key for _, key in two])
+    return [span for span, _ in two]
 
 
 def _swap_raws(bench: Bench) -> list[Span]:
-    names = bench.dice.sample(bench.lake.lake.ledger(BTC).objects, 2)
-    _swap(bench, [raw_key(BTC, name) for name in names])
+    names = bench.dice.sample(bench.lake.lake.ledger(bench.market).objects, 2)
+    _swap(bench, [bench.raw_key(name) for name in names])
     return [name.span for name in names]
 
 
-def _rename(bench: Bench, old: str, new: str) -> None:
+def rename(bench: Bench, old: str, new: str) -> None:
     data = bench.lake.store.read(old)
     bench.lake.store.delete(old)
     assert bench.lake.store.create(new, data)
@@ -170,33 +210,35 @@ def _moved(span: Span, dice: random.Random) -> Span:
 
 
 def _rename_part(bench: Bench) -> list[Span]:
-    span = bench.part()
+    span, key = bench.part()
     other = _moved(span, bench.dice)
-    while other in bench.lake.parts():
+    taken = {entry.key for entry in bench.lake.store.list("")}
+    while (new := f"{key.rpartition('/')[0]}/{PartName(other).stem}.parquet") in taken:
         other = Span(other.start, other.stop + 1)
-    _rename(bench, part_key(1, BTC, span), part_key(1, BTC, other))
+    rename(bench, key, new)
     return [span]
 
 
 def _rename_raw(bench: Bench) -> list[Span]:
     name = bench.raw()
     other = _moved(name.span, bench.dice)
-    _rename(bench, raw_key(BTC, name), raw_key(BTC, RawName(other)))
+    rename(bench, bench.raw_key(name), bench.raw_key(RawName(other)))
     return [Span(min(name.span.start, other.start), max(name.span.stop, other.stop))]
 
 
 def _foreign_raw(bench: Bench) -> list[Span]:
     name = bench.raw()
-    bench.lake.store.put(
-        raw_key(BTC, name), bench.foreign.packed(bench.foreign.answers(name.span))
-    )  # fmt: skip
+    data = bench.foreign.packed(bench.foreign.answers(name.span))
+    bench.lake.store.put(bench.raw_key(name), data)
     return [name.span]
 
 
 def _foreign_part(bench: Bench) -> list[Span]:
-    span = bench.part()
-    data = bench.foreign.store.read(part_key(1, ETH, span))
-    bench.lake.store.put(part_key(1, BTC, span), data)
+    """The other market's part of that span, or any."""
+    span, key = bench.part()
+    others = Bench(bench.foreign, bench.dice, bench.lake).live()
+    other = others.get(span) or bench.dice.choice(sorted(others.values()))
+    bench.lake.store.put(key, bench.foreign.store.read(other))
     return [span]
 
 
@@ -205,31 +247,35 @@ def _forged_raw(bench: Bench) -> list[Span]:
     name = bench.raw()
     hit = bench.dice.randrange(name.span.start, name.span.stop)
     rows = [
-        wire(n, price="0.00000001") if n == hit else wire(n)
+        bench.lake.row(n) | ({"price": "0.00000001"} if n == hit else {})
         for n in range(name.span.stop - 1, name.span.start - 1, -1)
     ]
-    bench.lake.store.put(raw_key(BTC, name), bench.lake.packed([bench.lake.answer(rows)]))
-    return [Span(hit, hit + 1)]
+    bench.lake.store.put(bench.raw_key(name), bench.lake.packed([bench.lake.answer(rows)]))
+    return [_one(hit)]
 
 
 def _short_raw(bench: Bench) -> list[Span]:
     """Well-formed answers in which one trade is missing."""
     name = bench.raw()
     hit = bench.dice.randrange(name.span.start, name.span.stop)
-    rows = [wire(n) for n in range(name.span.start, name.span.stop) if n != hit]
-    bench.lake.store.put(raw_key(BTC, name), bench.lake.packed([bench.lake.answer(rows)]))
+    rows = [bench.lake.row(n) for n in range(name.span.start, name.span.stop) if n != hit]
+    bench.lake.store.put(bench.raw_key(name), bench.lake.packed([bench.lake.answer(rows)]))
     return [name.span]
 
 
 def _bad_marker(bench: Bench) -> list[Span]:
     name = bench.raw()
-    bench.lake.store.create(raw_prefix(BTC) + name.bad_marker, b"")
+    bench.lake.store.create(bench.prefix + name.bad_marker, b"")
     return [name.span]
 
 
 def _lost_plan(bench: Bench) -> list[Span]:
-    bench.lake.store.delete("unified_trades/v1/exchange=coinbase/PLAN")
-    return [Span(60, 200)]
+    """The newest version's."""
+    slices = bench.lake.lake.slices(bench.market)
+    newest = max(piece.version for piece in slices)
+    bench.lake.store.delete(plan_key(newest, bench.market.exchange))
+    shown = (span for piece in slices if piece.version == newest for span in piece.keep)
+    return list(Coverage.of(shown))
 
 
 def _beyond(rows: Rows, _: int) -> Rows:
@@ -258,7 +304,7 @@ DAMAGES: dict[str, Callable[[Bench], list[Span]]] = {
     "side": _row(lambda row: {"side": "buy" if row["side"] == "sell" else "sell"}),
     "no side": _row(lambda row: {"side": None}),
     "time": _row(lambda row: {"trade_ts": row["trade_ts"] + timedelta(microseconds=1)}),
-    "symbol": _row(lambda row: {"symbol": "ETH-USD"}),
+    "symbol": _row(lambda row: {"symbol": "XRP-USD"}),
     "exchange": _row(lambda row: {"exchange": "kraken"}),
     "trade_ref": _row(lambda row: {"trade_ref": "x"}),
     "part flipped": _part_bytes(flip),

@@ -8,17 +8,15 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from schemahub.adapters.clock import Stop
-from schemahub.adapters.parquet import ArrowMapper, ParquetTable
 from schemahub.adapters.tasks import Threads
 from schemahub.core.page import Answer, Request
-from schemahub.pipelines.build import RawRows
 from schemahub.pipelines.ingest import Ingest, Outcome
 from schemahub.pipelines.plan import Wish
-from schemahub.pipelines.repair import Repair
+from schemahub.pipelines.repair import Damage, Repair
 from schemahub.pipelines.source import Source
-from schemahub.pipelines.verify import Verify
+from schemahub.pipelines.verify import Report
 from schemahub.ports import NoMetrics
-from tests.pipelines.raw_lake import RawLake, body, wire
+from tests.pipelines.raw_lake import RawLake, body
 
 T = TypeVar("T")
 
@@ -62,7 +60,7 @@ class FakeExchange:
                 f"https://api.exchange.coinbase.com{request.path}?{query}",
                 200,
                 self.clock.now().strftime("%a, %d %b %Y %H:%M:%S GMT"),
-                body(wire(n, self.lake.market) for n in ids),
+                body(self.lake.row(n) for n in ids),
             )
         )
 
@@ -76,14 +74,11 @@ class FakeExchange:
         source = Source(self.lake.spec, self)
         return self.pipeline(run_id).market(source, self.lake.market, wish or Wish())
 
-    def repair(self, run_id: str, *, audit: bool = False) -> Outcome:
-        """What `schemahub repair` does, without its printing."""
-        lake = self.lake.lake
-        verify = Verify(
-            lake, RawRows(lake, ArrowMapper()), ParquetTable(), self.lake.specs, NoMetrics()
-        )
-        pipeline = Repair(lake, verify, self.pipeline(run_id))
-        damage = pipeline.look(self.lake.market)
+    def repair(self, run_id: str, *, audit: bool = False, seen: Report | None = None) -> Outcome:
+        """What `schemahub repair` does, without its printing; without looking, if it was `seen`."""
+        pipeline = Repair(self.lake.lake, self.lake.verifier(), self.pipeline(run_id))
+        market = self.lake.market
+        (damage,) = pipeline.look([market]) if seen is None else (Damage(market, seen),)
         outcome = pipeline.heal(Source(self.lake.spec, self), damage, audit=audit)
         self.lake.transform(markets=[self.lake.market])
         return outcome

@@ -34,6 +34,7 @@ from schemahub.core.spec import ExchangeSpec
 from schemahub.pipelines.build import Builder, RawRows
 from schemahub.pipelines.compact import GRACE, Choose, Compact
 from schemahub.pipelines.compact import Outcome as CompactOutcome
+from schemahub.pipelines.compare import Comparer
 from schemahub.pipelines.garbage import Garbage
 from schemahub.pipelines.lake import Lake, Specs
 from schemahub.pipelines.transform import Outcome, Transform
@@ -107,6 +108,8 @@ class RawLake:
     market: Market = BTC
     spec: ExchangeSpec = field(default_factory=coinbase)
     store: Store = field(default_factory=MemoryStore)
+    odd: Mapping[int, Mapping[str, object]] = field(default_factory=dict)
+    """Fields that the exchange tells otherwise, by id."""
 
     @property
     def lake(self) -> Lake:
@@ -117,6 +120,13 @@ class RawLake:
         return Specs({self.spec.exchange: self.spec})
 
     # ------------------------------------------------------------ making raw
+
+    def row(self, position: int) -> dict[str, object]:
+        """The row of the wire as this market's exchange tells it."""
+        return wire(position, self.market, **self.odd.get(position, {}))
+
+    def later(self, hours: int = 0) -> datetime:
+        return AT + timedelta(hours=hours)
 
     def answer(
         self,
@@ -132,7 +142,7 @@ class RawLake:
     def answers(self, span: Span, at: datetime = AT) -> list[Answer]:
         """Pages of a thousand, newest row first, as they are fetched."""
         return [
-            self.answer([wire(n, self.market) for n in range(stop - 1, start - 1, -1)], at,
+            self.answer([self.row(n) for n in range(stop - 1, start - 1, -1)], at,
                         below=stop)
             for start in range(span.start, span.stop, 1000)
             for stop in [min(span.stop, start + 1000)]
@@ -189,10 +199,20 @@ class RawLake:
         return Garbage(self.lake, ParquetTable(), NoMetrics(), grace)
 
     def report(self, *, deep: bool = True) -> Report:
-        pipeline = Verify(
-            self.lake, RawRows(self.lake, ArrowMapper()), ParquetTable(), self.specs, NoMetrics()
+        return self.verifier().market(self.market, deep=deep)
+
+    def verifier(self) -> Verify:
+        return Verify(
+            self.lake,
+            self.comparer,
+            ParquetTable(),
+            self.specs,
+            Processes(Stop()),
+            NoMetrics(),
         )
-        return pipeline.market(self.market, deep=deep)
+
+    def comparer(self) -> Comparer:
+        return Comparer(self.lake, RawRows(self.lake, ArrowMapper()), ParquetTable())
 
     def verify(self, *, deep: bool = True) -> Certificate:
         return self.report(deep=deep).certificate

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from schemahub.adapters.store_s3 import S3Store
     from schemahub.app.backend import LakeBackend
     from schemahub.pipelines.build import Builder
+    from schemahub.pipelines.compare import Comparer
 
 
 @dataclass
@@ -278,11 +279,15 @@ class App:
         return Builder(lake, RawRows(lake, ArrowMapper()), ParquetTable())
 
     def verify(self) -> Verify:
-        from schemahub.adapters.parquet import ArrowMapper, ParquetTable
-        from schemahub.pipelines.build import RawRows
+        from schemahub.adapters.parquet import ParquetTable
 
         return Verify(
-            self.lake, RawRows(self.lake, ArrowMapper()), ParquetTable(), self.specs, self.metrics
+            self.lake,
+            self._comparer,
+            ParquetTable(),
+            self.specs,
+            Processes(self.stop),
+            self.metrics,
         )
 
     def quarantine(self) -> Quarantine:
@@ -296,6 +301,15 @@ class App:
 
         mapper = ArrowMapper()
         return Replay(self.lake, self.quarantine(), RawRows(self.lake, mapper), mapper, self.specs)
+
+    def _comparer(self) -> Comparer:
+        from schemahub.adapters.parquet import ArrowMapper, ParquetTable
+        from schemahub.pipelines.build import RawRows
+        from schemahub.pipelines.compare import Comparer
+
+        # Worker processes are sent this, too.
+        lake = Lake(self.store, Zstd(), NoMetrics())
+        return Comparer(lake, RawRows(lake, ArrowMapper()), ParquetTable())
 
     def repair(self) -> Repair:
         return Repair(self.lake, self.verify(), self.ingest())

@@ -15,6 +15,7 @@ from schemahub.cli.verify import (
     conclude,
     explicit_exchange,
     print_certificates,
+    workers,
 )
 from schemahub.cli.words import count, show, tell
 from schemahub.core.layout import Market
@@ -27,6 +28,8 @@ from schemahub.pipelines.repair import Damage
 @click.option("--exchange", metavar="E", help="Exchange of markets named without one.")
 @click.option("--audit", is_flag=True, help="Also ask again for ids attested absent.")
 @click.option("--dry-run", is_flag=True, help="Print what is damaged or missing; write nothing.")
+@click.option("--workers", "transform_workers", type=int, metavar="N",
+              help="Processes. [default: one a core]")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="The certificates as JSON on stdout.")
 @common(base_url=True)
 def command(shell: Shell, /, **options: Any) -> int:
@@ -40,10 +43,10 @@ def command(shell: Shell, /, **options: Any) -> int:
     markets = shell.app.stored_markets(options["markets"], explicit_exchange(shell))
     pipeline = shell.app.repair()
     if options["dry_run"]:
-        looked = [pipeline.look(market) for market in markets]
+        looked = list(pipeline.look(markets, workers(shell)))
         return _plan(shell, looked, as_json=options["as_json"])
     with recorded(shell, "repair", {"markets": [str(market) for market in markets]}) as job:
-        damages = [pipeline.look(market) for market in markets]
+        damages = list(pipeline.look(markets, workers(shell)))
         _heal(shell, job, damages, audit=options["audit"])
         transform_in_turn(shell, job, owing=True)
     return _conclude(shell, job, markets, as_json=options["as_json"])
@@ -59,8 +62,13 @@ def _heal(shell: Shell, job: Job, damages: list[Damage], *, audit: bool) -> None
             tell(outcome.error)
         if outcome.state == "held":
             continue
-        for key in damage.report.damaged:
-            shell.say(f"{damage.market}: set aside {key}")
+        for one in damage.report.certificate.damaged:
+            shell.say(f"{damage.market}: set aside {one.key} (ids {one.span}): {one.why}")
+        for dispute in damage.report.disputes:
+            shell.say(
+                f"{damage.market}: raw and {dispute.key} differ on ids {dispute.span}: "
+                "the exchange was asked"
+            )
         for note in outcome.notes:
             shell.say(f"{damage.market}: {note}")
         shell.say(f"{damage.market}: fetched {count(outcome.trades)} trades")
@@ -77,6 +85,7 @@ def _conclude(shell: Shell, job: Job, markets: list[Market], *, as_json: bool) -
 
 
 def _plan(shell: Shell, damages: list[Damage], *, as_json: bool) -> int:
+    found = [damage.report.certificate for damage in damages]
     if as_json:
         shell.json(
             {
@@ -84,16 +93,21 @@ def _plan(shell: Shell, damages: list[Damage], *, as_json: bool) -> int:
                 "markets": [
                     damage.report.certificate.as_json()
                     | {
-                        "corrupt": list(damage.report.damaged),
+                        "corrupt": [one.key for one in damage.report.certificate.damaged],
                     }
                     for damage in damages
                 ],
             }
         )
-        return 0
-    print_certificates([damage.report.certificate for damage in damages])
+        return conclude(found)
+    print_certificates(found)
     for damage in damages:
-        for key in damage.report.damaged:
-            show(f"  {damage.market}: {key} would be set aside and made anew")
+        for one in damage.report.certificate.damaged:
+            show(f"  {damage.market}: {one.key} would be set aside and made anew")
+        for dispute in damage.report.disputes:
+            show(
+                f"  {damage.market}: raw and {dispute.key} differ on ids {dispute.span}: "
+                "the exchange would be asked"
+            )
     print("nothing was written")
-    return 0
+    return conclude(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
@@ -11,7 +12,9 @@ from schemahub.cli.shell import command as common
 from schemahub.cli.words import count, show, table, tell
 from schemahub.core.errors import ProofFailed, UsageError
 from schemahub.core.layout import Market
-from schemahub.core.proof import STATUSES, Certificate
+from schemahub.core.proof import PASSING, STATUSES, Certificate
+from schemahub.pipelines.compare import TOLD_TWICE
+from schemahub.pipelines.verify import RUN_TRANSFORM
 
 SHOWN_HOLES = 20
 
@@ -20,6 +23,8 @@ SHOWN_HOLES = 20
 @click.argument("markets", nargs=-1, metavar="[MARKET]...")
 @click.option("--exchange", metavar="E", help="Exchange of markets named without one.")
 @click.option("--shallow", is_flag=True, help="Go by the names of the objects; read none.")
+@click.option("--workers", "transform_workers", type=int, metavar="N",
+              help="Processes. [default: one a core]")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="The certificates as JSON on stdout.")
 @common(reads=True)
 def command(shell: Shell, /, **options: Any) -> int:
@@ -58,20 +63,32 @@ def conclude(found: list[Certificate]) -> int:
     )
     if not failed:
         return 0
-    worst = failed[0]
-    hole = next((hole for hole in worst.holes if hole.status == worst.status), None)
-    why = f"ids {hole.span}: {hole.reason}" if hole is not None else "nothing is held"
-    do = f"`schemahub repair {worst.market}`, unless the reason says something else"
-    if worst.status == "quarantined":
-        do = "`schemahub quarantine show`; with a corrected spec, `schemahub quarantine replay`"
-    tell(
-        ProofFailed(
-            f"{len(failed)} of {len(found)} market(s) are not proven",
-            f"{worst.market} is {worst.status}: {why}",
-            do,
-        )
-    )
+    why, do = _worst(failed[0])
+    tell(ProofFailed(f"{len(failed)} of {len(found)} market(s) are not proven", why, do))
     return ProofFailed.exit_code
+
+
+def _worst(one: Certificate) -> tuple[str, str]:
+    """What is worst about a certificate that fails, and what to do about it."""
+    repair = f"`schemahub repair {one.market}`"
+    hole = next((hole for hole in one.holes if hole.status == one.status), None)
+    if one.status in PASSING:
+        first = one.damaged[0]
+        where = f"{first.key} (ids {first.span}) is damaged: {first.why}"
+        do = f"{repair} sets it aside; other objects hold the same trades"
+        return f"{one.market} is {one.status}, but {where}", do
+    if hole is None:
+        return f"{one.market} is {one.status}: nothing is held", f"`schemahub ingest {one.market}`"
+    why = f"{one.market} is {one.status}: ids {hole.span}: {hole.reason}"
+    if one.status == "quarantined":
+        do = "see quarantine/ in the lake; a corrected spec and `transform --rebuild` read it anew"
+    elif TOLD_TWICE in hole.reason:
+        do = "see quarantine/ in the lake for both; the source itself disagrees, nothing heals that"
+    elif RUN_TRANSFORM in hole.reason and not one.damaged:
+        do = "`schemahub transform`"
+    else:
+        do = f"{repair} sets damage aside, fetches what is missing and makes the table whole"
+    return why, do
 
 
 def explicit_exchange(shell: Shell) -> str | None:
@@ -80,12 +97,13 @@ def explicit_exchange(shell: Shell) -> str | None:
 
 
 def certificates(shell: Shell, markets: list[Market], *, deep: bool = True) -> list[Certificate]:
-    pipeline = shell.app.verify()
-    found = []
-    for market in markets:
-        shell.app.stop.check()
-        found.append(pipeline.market(market, deep=deep).certificate)
-    return found
+    reports = shell.app.verify().run(markets, deep=deep, workers=workers(shell))
+    return [report.certificate for report in reports]
+
+
+def workers(shell: Shell) -> int:
+    """Processes side by side: --workers, else one a core."""
+    return shell.app.settings.transform_workers or os.cpu_count() or 1
 
 
 def print_certificates(found: list[Certificate]) -> None:
@@ -110,3 +128,7 @@ def print_certificates(found: list[Certificate]) -> None:
             show(f"  {one.market} ids {hole.span}: {hole.status}: {hole.reason}")
         if len(one.holes) > SHOWN_HOLES:
             show(f"  {one.market}: {len(one.holes) - SHOWN_HOLES} more holes, see --json")
+        for damaged in one.damaged[:SHOWN_HOLES]:
+            show(f"  {one.market} damaged: {damaged.key} (ids {damaged.span}): {damaged.why}")
+        if len(one.damaged) > SHOWN_HOLES:
+            show(f"  {one.market}: {len(one.damaged) - SHOWN_HOLES} more damaged, see --json")

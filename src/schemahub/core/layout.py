@@ -28,7 +28,7 @@ _RAW = re.compile(
     rf"(?:\.r(?P<revision>[1-9][0-9]*)|\.seen\.(?P<run>{_RUN_ID})|(?P<absent>\.absent))?"
     r"\.jsonl\.zst"
 )
-_BAD = re.compile(rf"(?P<start>{_N})-(?P<stop>{_N})\.bad(?P<bad>0|[1-9][0-9]*)")
+_BAD = re.compile(rf"(?P<start>{_N})-(?P<stop>{_N})\.(?P<mark>bad|stray)(?P<bad>0|[1-9][0-9]*)")
 _ORIGIN = re.compile(rf"(?P<start>{_N})\.origin")
 _PART = re.compile(rf"(?P<stop>{_N})-(?P<length>{_N})\.parquet")
 _QUARANTINE = re.compile(rf"({_N}-{_N})\.[0-9a-f]{{16}}\.jsonl")
@@ -108,7 +108,12 @@ class RawName:
     @property
     def bad_marker(self) -> str:
         """The marker that makes every listing ignore this object."""
-        return f"{_bounds(self.span)}.bad{self.revision}"
+        return BadName(self.span, self.revision).filename
+
+    @property
+    def stray_marker(self) -> str:
+        """The same for an object that never held what its name says."""
+        return BadName(self.span, self.revision, stray=True).filename
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -136,14 +141,20 @@ class AbsentName:
 
 @dataclass(frozen=True, order=True, slots=True)
 class BadName:
-    """The object of `span` and `revision` is corrupt: ignore it."""
+    """The object of `span` and `revision` is corrupt: ignore it.
+
+    A `stray` one is sound, but does not hold what its name says: another's answers, or a
+    name that was changed. So nothing says that its span was ever held.
+    """
 
     span: Span
     revision: int
+    stray: bool = False
 
     @property
     def filename(self) -> str:
-        return f"{_bounds(self.span)}.bad{self.revision}"
+        mark = "stray" if self.stray else "bad"
+        return f"{_bounds(self.span)}.{mark}{self.revision}"
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -180,7 +191,7 @@ def parse_raw(filename: str) -> RawEntry | None:
         return None
     said = found.groupdict()
     if "bad" in said:
-        return BadName(span, int(said["bad"]))
+        return BadName(span, int(said["bad"]), said["mark"] == "stray")
     if said["run"]:
         return SeenName(span, said["run"])
     return AbsentName(span) if said["absent"] else RawName(span, int(said["revision"] or 0))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
 
 from schemahub.core.layout import (
     MAX_STOP,
@@ -49,6 +51,12 @@ class Ledger:
     seen: tuple[SeenName, ...] = ()
     bad: tuple[BadName, ...] = ()
     attested: tuple[AbsentName, ...] = ()
+    _reach: tuple[int, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # How far the objects up to each one reach: makes the first that overlaps a span findable.
+        reach = accumulate((name.span.stop for name in self.objects), max)
+        object.__setattr__(self, "_reach", tuple(reach))
 
     @staticmethod
     def of(entries: Iterable[RawEntry], cached: Checkpoint | None = None) -> Ledger:
@@ -96,15 +104,24 @@ class Ledger:
     @property
     def extent(self) -> Coverage:
         """Known, or known to have been held before it was found corrupt."""
-        return self.known | Coverage.of(mark.span for mark in self.bad)
+        return self.known | Coverage.of(mark.span for mark in self.bad if not mark.stray)
 
     @property
     def lowest_origin(self) -> int | None:
-        """How far back this market is wanted; None if it was never asked for."""
-        lowest = min(self.origins, default=None)
-        if lowest is None and self.held:
-            return self.held.start
-        return lowest
+        """How far back this market is wanted; None if it was never asked for.
+
+        Nothing is fetched below every origin: what is held there says that one was lost.
+        """
+        lost = self.lost_origin
+        return min(self.origins, default=None) if lost is None else lost
+
+    @property
+    def lost_origin(self) -> int | None:
+        """Where the origin should be, if what was fetched begins below every origin."""
+        extent = self.extent
+        if extent and not any(origin <= extent.start for origin in self.origins):
+            return extent.start
+        return None
 
     @property
     def watermark(self) -> int | None:
@@ -137,7 +154,14 @@ class Ledger:
         return replace(self, objects=objects, held=Coverage.of(name.span for name in objects))
 
     def overlapping(self, span: Span) -> tuple[RawName, ...]:
-        return tuple(name for name in self.objects if name.span.overlaps(span))
+        """The objects that overlap `span`; where few overlap each other, in logarithmic time."""
+        first = bisect_right(self._reach, span.start)
+        stop = bisect_left(self.objects, span.stop, key=lambda name: name.span.start)
+        return tuple(name for name in self.objects[first:stop] if name.span.overlaps(span))
+
+    def around(self, span: Span) -> Ledger:
+        """What it says of `span` alone: the objects that overlap it, and what is held of it."""
+        return Ledger(objects=self.overlapping(span), held=self.held.within(span))
 
 
 def cacheable(ledger: Ledger, chunk: int) -> Coverage:

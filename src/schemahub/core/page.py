@@ -250,6 +250,11 @@ def path(market: Market, spec: ExchangeSpec) -> str:
     return spec.trades.path.replace("{symbol}", quote(spec.native(market), safe=""))
 
 
+def about(answer: Answer, path: str) -> bool:
+    """Whether a kept answer is one about the market whose trades are asked for at `path`."""
+    return urlsplit(answer.url).path.endswith(path)
+
+
 def asked(answer: Answer, spec: ExchangeSpec) -> Ask:
     """The question that a kept answer answers. Raises ValueError if its URL is not ours."""
     try:

@@ -9,8 +9,8 @@ transform builds the union.
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from schemahub.core.span import NOTHING, Coverage, Span, cut
@@ -119,10 +119,16 @@ def reading(versions: Mapping[int, Iterable[Span]]) -> list[Slice]:
     return sorted(slices, key=lambda piece: piece.keep[0])
 
 
-def reusable(span: Span, existing: Iterable[Span]) -> list[Span]:
-    """Disjoint parts inside `span` whose rows a superseder takes as they are, by start."""
+def reusable(span: Span, existing: Sequence[Span]) -> list[Span]:
+    """Disjoint parts inside `span` whose rows a superseder takes as they are, by start.
+
+    `existing` is sorted: only those that start inside `span` are looked at.
+    """
     found: list[Span] = []
-    for part in live(part for part in existing if span.covers(part) and part != span):
+    first = bisect_left(existing, span.start, key=lambda part: part.start)
+    stop = bisect_left(existing, span.stop, key=lambda part: part.start)
+    inside = existing[first:stop]
+    for part in live(part for part in inside if span.covers(part) and part != span):
         if not found or part.start >= found[-1].stop:
             found.append(part)
     return found

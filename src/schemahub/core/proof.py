@@ -33,11 +33,36 @@ class Hole:
         }
 
 
+@dataclass(frozen=True, order=True, slots=True)
+class Damaged:
+    """A stored object that is not what it should be, what its name says it is about, and why.
+
+    What it damages of the proof are holes of their own; where another object holds the same
+    there are none.
+    """
+
+    key: str
+    span: Span
+    why: str
+
+    def as_json(self) -> dict[str, object]:
+        return {"key": self.key, "span": [self.span.start, self.span.stop], "why": self.why}
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Dispute:
+    """Rows of which raw and a part, both sound, say different things."""
+
+    span: Span
+    key: str
+
+
 @dataclass(frozen=True, slots=True)
 class Certificate:
     """`span` runs from the origin to one past the highest known id; `count` rows are in it.
 
-    `span`, `first_id` and `last_id` are None if nothing is there.
+    `span`, `first_id` and `last_id` are None if nothing is there. `damaged` objects make a
+    certificate fail even where others hold all that they should.
     """
 
     market: Market
@@ -48,10 +73,11 @@ class Certificate:
     status: Status
     holes: tuple[Hole, ...]
     duplicates: int
+    damaged: tuple[Damaged, ...] = ()
 
     @property
     def passes(self) -> bool:
-        return self.status in PASSING
+        return self.status in PASSING and not self.damaged
 
     def as_json(self) -> dict[str, object]:
         return {
@@ -63,11 +89,17 @@ class Certificate:
             "status": self.status,
             "holes": [hole.as_json() for hole in self.holes],
             "duplicates": self.duplicates,
+            "damaged": [one.as_json() for one in self.damaged],
         }
 
 
-def certify(
-    market: Market, span: Span | None, rows: Coverage, holes: Iterable[Hole], duplicates: int
+def certify(  # noqa: PLR0913, PLR0917  (all that a certificate says)
+    market: Market,
+    span: Span | None,
+    rows: Coverage,
+    holes: Iterable[Hole],
+    duplicates: int,
+    damaged: Iterable[Damaged] = (),
 ) -> Certificate:
     """The certificate of `rows` (positions that are rows of the table) over `span`.
 
@@ -92,4 +124,17 @@ def certify(
         status=STATUSES[worst],
         holes=tuple(sorted(said)),
         duplicates=duplicates,
+        damaged=tuple(sorted({one.key: one for one in damaged}.values())),
     )
+
+
+def merged(holes: Iterable[Hole]) -> list[Hole]:
+    """Neighbouring holes of one kind and reason, as one."""
+    by_kind: dict[tuple[Status, str], list[Span]] = {}
+    for hole in holes:
+        by_kind.setdefault((hole.status, hole.reason), []).append(hole.span)
+    return [
+        Hole(span, status, reason)
+        for (status, reason), spans in by_kind.items()
+        for span in Coverage.of(spans)
+    ]

@@ -161,14 +161,27 @@ class ReadPart:
 
 def read_part(lake: Lake, table: Table, version: int, market: Market, span: Span) -> ReadPart:
     """Reads a part whole. Raises ObjectCorrupt if anything of it is not as it was written."""
+    part = open_part(lake, table, version, market, span)
+    for _ in table.decode(part.data, part.key):
+        pass  # raises if the rows are not those of the digest
+    return part
+
+
+def open_part(  # noqa: PLR0913, PLR0917  (which part, and what it must be)
+    lake: Lake, table: Table, version: int, market: Market, span: Span, shape: str | None = None
+) -> ReadPart:
+    """The same, but that nobody has looked yet whether its rows are those of its digest.
+
+    Decoding them to the end tells. With `shape`, a part of any other is corrupt.
+    """
     key = part_key(version, market, span)
     data = lake.store.read(key)
     facts = table.facts(data, key)
     said = (facts.exchange, facts.symbol, facts.span)
     if said != (market.exchange, market.symbol, span):
         raise ObjectCorrupt(key, f"it says that it is {facts.exchange}:{facts.symbol} {facts.span}")
-    for _ in table.decode(data, key):
-        pass  # raises if the rows are not those of the digest
+    if shape is not None and facts.shape != shape:
+        raise ObjectCorrupt(key, "it says that another spec shaped its rows")
     return ReadPart(key, data, facts.shape, lake.quarantined(market, span, facts.refused))
 
 
@@ -181,24 +194,31 @@ class RawRows:
     _last: tuple[str, Mapped] | None = None
 
     def read(
-        self, market: Market, spec: ExchangeSpec, names: tuple[RawName, ...], keep: Span
+        self,
+        market: Market,
+        spec: ExchangeSpec,
+        names: tuple[RawName, ...],
+        keep: Span,
+        *,
+        alone: bool = False,
     ) -> Iterator[tuple[Span, Mapped]]:
         """The rows that raw holds of `keep`, group of overlapping objects by group, in order.
 
         Every position of a group is a row or rejected; else RawUnread names the object whose
-        name says more than it holds.
+        name says more than it holds. `alone` asks that of each object, not of the group.
         """
         for span, group in _groups(names, keep):
             if len(group) == 1:
                 mapped = _clip(self._whole(market, spec, group[0]), span)
+                _check(mapped, span, market, group[0])
             else:
+                for name in group if alone else ():
+                    whole = self.mapper.map([self.lake.raw(market, name)], span, market, spec)
+                    _check(whole, name.span.clip(span) or name.span, market, name)
                 sources = [self.lake.raw(market, name) for name in group]
                 mapped = self.mapper.map(sources, span, market, spec)
-            refused = Coverage.of_ids(row.position for row in mapped.rejected)
-            lacking = (mapped.rows.positions() | refused).missing(span)
-            if lacking:
-                name = next(name for name in group if Coverage((name.span,)) & lacking)
-                raise RawUnread(raw_key(market, name), f"ids {lacking.spans[0]} are not in it")
+                for name in group:
+                    _check(mapped, name.span.clip(span) or name.span, market, name)
             yield span, mapped
 
     def _whole(self, market: Market, spec: ExchangeSpec, name: RawName) -> Mapped:
@@ -207,6 +227,14 @@ class RawRows:
             mapped = self.mapper.map([self.lake.raw(market, name)], name.span, market, spec)
             self._last = (key, mapped)
         return self._last[1]
+
+
+def _check(mapped: Mapped, span: Span, market: Market, name: RawName) -> None:
+    """Raises RawUnread if a position of `span` is neither a row nor rejected."""
+    refused = Coverage.of_ids(row.position for row in mapped.rejected)
+    lacking = (mapped.rows.positions() | refused).missing(span)
+    if lacking:
+        raise RawUnread(raw_key(market, name), f"ids {lacking.spans[0]} are not in it")
 
 
 def _clip(mapped: Mapped, span: Span) -> Mapped:

@@ -30,7 +30,7 @@ from schemahub.core.layout import (
 )
 from schemahub.core.ledger import Checkpoint, Ledger
 from schemahub.core.parts import Slice, reading
-from schemahub.core.span import Span
+from schemahub.core.span import NOTHING, Coverage, Span
 from schemahub.core.spec import ExchangeSpec
 from schemahub.core.trade import Rejected
 from schemahub.ports import Codec, Entry, Metrics, RawObject, Refused, Store
@@ -96,6 +96,11 @@ class Lake:
             # A checkpoint tells the origins inside what it covers, and does not know this one.
             self.forget_checkpoint(market)
 
+    def vouched(self, market: Market, spec: ExchangeSpec) -> Coverage:
+        """What the checkpoint says is held; nothing if there is none, or one not believed."""
+        cached = self._checkpoint(market, spec)
+        return NOTHING if cached is None else cached.covered
+
     def forget_checkpoint(self, market: Market) -> None:
         self.store.delete(checkpoint_key(market))
 
@@ -104,15 +109,19 @@ class Lake:
         key = raw_key(market, name)
         return RawObject(key, name.span, self.codec.unpack(self.store.read(key), key))
 
-    def mark_bad(self, market: Market, key: str) -> None:
-        """Makes every listing ignore a corrupt raw object, so that it is fetched again."""
+    def mark_bad(self, market: Market, key: str, *, stray: bool = False) -> None:
+        """Makes every listing ignore a corrupt raw object, so that it is fetched again.
+
+        `stray`: it is sound, and not what its name says.
+        """
         name = parse_raw(key.rpartition("/")[2])
         if not isinstance(name, RawName):
             msg = f"not a raw object: {key}"
             raise TypeError(msg)
         # From now on no checkpoint that vouches for it is believed, however late it is put.
-        self.store.create(corrupt_prefix(market) + name.bad_marker, b"")
-        self.store.create(raw_prefix(market) + name.bad_marker, b"")
+        marker = name.stray_marker if stray else name.bad_marker
+        self.store.create(corrupt_prefix(market) + marker, b"")
+        self.store.create(raw_prefix(market) + marker, b"")
         self.metrics.emit("object.corrupt", market=str(market), key=key)
 
     def _entries(
@@ -229,7 +238,7 @@ class Lake:
 
     def quarantined(self, market: Market, span: Span, refused: Refused) -> list[Rejected]:
         """What the table refused of a part. Raises ObjectCorrupt if that is not all there."""
-        if not refused.rows:
+        if not refused.rows and not refused.digest:
             return []
         key = quarantine_key(market, span, refused.digest)
         try:
@@ -238,7 +247,10 @@ class Lake:
             raise ObjectCorrupt(key, "it is gone") from None
         if hashlib.sha256(data).hexdigest() != refused.digest:
             raise ObjectCorrupt(key, "its content is not what was written")
-        return [Rejected(**json.loads(line)) for line in data.decode().splitlines()]
+        found = [Rejected(**json.loads(line)) for line in data.decode().splitlines()]
+        if len(found) != refused.rows:
+            raise ObjectCorrupt(key, f"it holds {len(found)} rows, its part says {refused.rows}")
+        return found
 
     def quarantined_stems(self, market: Market) -> set[str]:
         """The parts, by the stems of their names, that have something in quarantine."""
@@ -285,12 +297,14 @@ def target_version(lake: Lake, spec: ExchangeSpec, *, create: bool = True) -> in
     Raises ConfigError if the spec changed since.
     """
     exchange, shape = spec.exchange, spec.shape()
+    # By their folders: a lost PLAN must not make an older version the one to write into.
+    readable = lake.readable(exchange)
     versions = lake.versions(exchange)
-    current = max((v for v in versions if lake.complete(v, exchange)), default=None)
-    if current is None:
-        current = 1
+    planned = (version for version in versions if lake.complete(version, exchange))
+    current = max((*readable, *planned), default=1)
+    if current not in versions:
         # Somebody with another spec may be first: what is stored there decides.
-        versions[1] = _plan(lake, 1, spec) if create else shape
+        versions[current] = _plan(lake, current, spec) if create else shape
     if versions[current] != shape:
         raise ConfigError(
             f"the spec of {exchange} shapes rows otherwise than those of the table (v{current})",
@@ -304,10 +318,11 @@ def rebuild_version(lake: Lake, spec: ExchangeSpec, *, create: bool = True) -> i
     """The version that a rebuild fills: one that a crash left unfinished, or the next."""
     exchange, shape = spec.exchange, spec.shape()
     versions = lake.versions(exchange)
-    if not versions:
+    readable = lake.readable(exchange)
+    if not versions and not readable:
         return target_version(lake, spec, create=create)
-    version = max(versions)
-    if versions[version] == shape and not lake.complete(version, exchange):
+    version = max((*versions, *readable))
+    if versions.get(version) == shape and not lake.complete(version, exchange):
         return version
     version += 1
     while create and _plan(lake, version, spec) != shape:

@@ -31,7 +31,7 @@ from schemahub.core.trade import Rejected
 from schemahub.core.wire import Reader
 from schemahub.pipelines.build import RawRows
 from schemahub.pipelines.lake import Lake, Specs
-from schemahub.pipelines.verify import CONFLICT, TRIES
+from schemahub.pipelines.verify import TRIES
 from schemahub.ports import Mapper, RawObject, Table
 
 EVERYTHING = Span(0, MAX_STOP)
@@ -235,7 +235,7 @@ class _Trial:
         names = self.ledger.overlapping(span)
         for _, mapped in self.replay.raw.read(self.market, self.spec, names, span):
             for rejected in mapped.rejected:
-                if rejected.reason.startswith(CONFLICT):
+                if rejected.conflicts:
                     return TriedRow(row, "conflict", rejected.reason)
         return TriedRow(row, "row")
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from schemahub.core.errors import LeaseHeld
-from schemahub.core.layout import Market, market_lease
+from schemahub.core import page as pages
+from schemahub.core import paging
+from schemahub.core.errors import Interrupted, LeaseHeld, SchemaHubError
+from schemahub.core.layout import Market, market_lease, raw_key
+from schemahub.core.ledger import Ledger
+from schemahub.core.proof import Dispute
+from schemahub.core.span import Coverage, Span
 from schemahub.pipelines import ingest as ingests
 from schemahub.pipelines.ingest import Ingest
 from schemahub.pipelines.lake import Lake
@@ -13,6 +19,7 @@ from schemahub.pipelines.plan import Wish
 from schemahub.pipelines.source import Source
 from schemahub.pipelines.turn import turn
 from schemahub.pipelines.verify import Report, Verify
+from schemahub.ports import RawObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,29 +41,86 @@ class Repair:
     verify: Verify
     ingest: Ingest
 
-    def look(self, market: Market) -> Damage:
-        return Damage(market, self.verify.market(market, deep=True))
+    def look(self, markets: Sequence[Market], workers: int = 1) -> Iterator[Damage]:
+        reports = self.verify.run(markets, workers=workers)
+        yield from map(Damage, markets, reports)
 
     def heal(self, source: Source, damage: Damage, *, audit: bool) -> ingests.Outcome:
         """Marks corrupt raw, removes corrupt parts, and fetches all that is missing.
 
         A part is removed only because raw, which is never removed, makes it again; evidence
-        that attests nothing, because the exchange is asked again. All under the market's
-        lease: where another run is at it, nothing is done.
+        that attests nothing, because the exchange is asked again. Where raw and a part are
+        both sound and differ, the exchange decides. All under the market's lease: where
+        another run is at it, nothing is done.
         """
         got = self.ingest.leases.acquire(market_lease(damage.market), watch=True)
         try:
             with turn(got, str(damage.market)) as lease:
-                self._set_aside(damage)
-                return self.ingest.under(lease, source, damage.market, Wish(audit=audit))
+                notes = self._set_aside(source, damage.market, damage.report)
+                outcome = self.ingest.under(lease, source, damage.market, Wish(audit=audit))
         except LeaseHeld as error:
             return ingests.Outcome(damage.market, "held", error=error)
+        outcome.notes += notes
+        return outcome
 
-    def _set_aside(self, damage: Damage) -> None:
-        for key in damage.report.bad_raw:
-            self.lake.mark_bad(damage.market, key)
-        for key in (*damage.report.bad_parts, *damage.report.bad_evidence):
-            self.lake.store.delete(key)
-            self.lake.metrics.emit("damage.removed", market=str(damage.market), key=key)
+    def _set_aside(self, source: Source, market: Market, report: Report) -> list[str]:
+        """Returns what there is to say of it."""
+        for key in report.bad_raw:
+            self.lake.mark_bad(market, key)
+        for key in report.stray_raw:
+            self.lake.mark_bad(market, key, stray=True)
+        if report.lost_origin is not None:
+            reason = {"reason": "repair: what is held begins here, and no origin said so"}
+            self.lake.create_origin(market, report.lost_origin, reason)
+        notes = self._settle(source, market, report.disputes)
+        for key in (*report.bad_parts, *report.bad_evidence):
+            self._remove(market, key)
         # The checkpoint may vouch for what is gone: go by the listing.
-        self.lake.forget_checkpoint(damage.market)
+        self.lake.forget_checkpoint(market)
+        return notes
+
+    def _remove(self, market: Market, key: str) -> None:
+        self.lake.store.delete(key)
+        self.lake.metrics.emit("damage.removed", market=str(market), key=key)
+
+    def _settle(self, source: Source, market: Market, disputes: Sequence[Dispute]) -> list[str]:
+        """Marks raw that the exchange contradicts, removes parts that it does not bear out.
+
+        Where it no longer shows a row, raw is believed: it is what the exchange once said.
+        If it cannot be asked, both stay as they are. Returns what there is to say of it.
+        """
+        where = Coverage.of(dispute.span for dispute in disputes)
+        if not where:
+            return []
+        ledger = self.lake.ledger(market)
+        try:
+            contradicted = self._contradicted(source, market, ledger, where)
+        except Interrupted:
+            raise
+        except SchemaHubError as error:
+            return [f"raw and table differ, and who is right could not be found out: {error}"]
+        names = {name for span in contradicted for name in ledger.overlapping(span)}
+        for name in sorted(names):
+            self.lake.mark_bad(market, raw_key(market, name))
+        for key in sorted({one.key for one in disputes if not contradicted.covers(one.span)}):
+            self._remove(market, key)
+        return [f"the exchange contradicts raw on ids {span}" for span in contradicted]
+
+    def _contradicted(
+        self, source: Source, market: Market, ledger: Ledger, where: Coverage
+    ) -> Coverage:
+        """The positions of `where` of which the exchange now tells another row than raw."""
+        look, spec = self.verify.comparer(), source.spec
+        found: list[Span] = []
+        for work in paging.windows(where, spec.trades.paging):
+            extent = Span(work.start, work.stop)
+            fetched = source.ask(market, paging.newest_below(extent, spec.trades.paging))
+            line = RawObject(fetched.answer.url, extent, pages.encode(fetched.answer))
+            told = look.raw.mapper.map([line], extent, market, spec).rows
+            for span in work:
+                names = ledger.overlapping(span)
+                for piece, mapped in look.raw.read(market, spec, names, span):
+                    theirs = told.within(piece)
+                    differing = self.verify.table.differing(theirs, mapped.rows)
+                    found += (differing & theirs.positions()).spans
+        return Coverage.of(found)

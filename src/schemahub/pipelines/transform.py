@@ -206,7 +206,7 @@ class Transform:
 
     def _plan(self, market: Market, version: int, unread: Collection[str]) -> Iterator[PartTask]:
         ledger = self.lake.ledger(market).without(lambda name: raw_key(market, name) in unread)
-        existing = self.lake.parts(version, market) if version else []
+        existing = sorted(self.lake.parts(version, market)) if version else []
         spec = self.specs.of(market.exchange)
         for span in self.choose(ledger.held, existing):
             inside = tuple(parts.reusable(span, existing))

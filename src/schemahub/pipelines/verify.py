@@ -6,161 +6,231 @@ table row by row, each part with its own digest and count. Shallow goes by names
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from schemahub.core import page as pages
 from schemahub.core import parts
-from schemahub.core.errors import BadAnswer, ObjectCorrupt, ObjectMissing, RawUnread, StoreError
+from schemahub.core.errors import (
+    BadAnswer,
+    ObjectCorrupt,
+    ObjectMissing,
+    SchemaHubError,
+    StoreError,
+)
 from schemahub.core.harvest import attests
-from schemahub.core.layout import AbsentName, Market, PartName, RawName, part_key, raw_key
+from schemahub.core.layout import AbsentName, Market, OriginName, PartName, part_key, raw_key
 from schemahub.core.ledger import Ledger
-from schemahub.core.proof import Certificate, Hole, certify
+from schemahub.core.proof import Certificate, Damaged, Dispute, certify, merged
 from schemahub.core.span import NOTHING, Coverage, Span
 from schemahub.core.spec import ExchangeSpec
 from schemahub.core.trade import Rejected
 from schemahub.core.wire import Reader
-from schemahub.pipelines.build import RawRows, read_part
+from schemahub.pipelines.compare import Comparer, CompareTask, Findings, alone, give_up
 from schemahub.pipelines.lake import Lake, Specs, target_version
-from schemahub.ports import Mapped, Metrics, Rows, Table
+from schemahub.ports import Metrics, Table, Tasks
 
 TRIES = 5
-CONFLICT = "conflict"
-
-
-@dataclass
-class _Findings:
-    """What a look at a market found, as it goes."""
-
-    rows: list[Span] = field(default_factory=list)
-    holes: list[Hole] = field(default_factory=list)
-    duplicates: int = 0
-    bad_raw: list[str] = field(default_factory=list)
-    unread: list[str] = field(default_factory=list)
-    bad_evidence: list[str] = field(default_factory=list)
-    readable: bool = False
-    bad_parts: list[str] = field(default_factory=list)
-
-    def hole(self, where: Coverage, status: str, reason: str) -> None:
-        for span in where:
-            self.holes.append(Hole(span, status, reason))  # type: ignore[arg-type]
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """A part that is looked at, and the conflicts that its quarantine tells of."""
-
-    key: str
-    conflicts: Coverage
+RUN_TRANSFORM = "run transform"
+# A task has about so many rows: neighbours share a raw object, which only one process maps.
+TASK_ROWS = 1 << 20
+# Below this another process costs more than it gives.
+ROWS_WORTH_A_PROCESS = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A certificate, and the stored objects that are damaged: what repair heals."""
+    """A certificate, and what repair has to do.
+
+    `bad_raw` are damaged, `stray_raw` sound but not what their names say; `disputes` are
+    rows of which raw and table, both sound, say different things.
+    """
 
     certificate: Certificate
-    bad_raw: tuple[str, ...]
-    bad_parts: tuple[str, ...]
+    bad_raw: tuple[str, ...] = ()
+    stray_raw: tuple[str, ...] = ()
+    bad_parts: tuple[str, ...] = ()
     bad_evidence: tuple[str, ...] = ()
+    disputes: tuple[Dispute, ...] = ()
+    lost_origin: int | None = None
 
-    @property
-    def damaged(self) -> tuple[str, ...]:
-        """The keys of all of them."""
-        return (*self.bad_raw, *self.bad_parts, *self.bad_evidence)
+
+@dataclass
+class _View:
+    """What the listings of a market said when it was looked at."""
+
+    market: Market
+    spec: ExchangeSpec
+    ledger: Ledger
+    shown: Coverage
+    vouched: Coverage
+    open: int = 0
+    void: bool = False
+    found: Findings = field(default_factory=Findings)
 
 
 @dataclass(frozen=True)
 class Verify:
-    """The pipeline with what it needs of the world. Reads only."""
+    """The pipeline with what it needs of the world. Reads only.
+
+    `tasks` may run in other processes; `comparer` is what is sent there.
+    """
 
     lake: Lake
-    raw: RawRows
+    comparer: Callable[[], Comparer]
     table: Table
     specs: Specs
+    tasks: Tasks
     metrics: Metrics
 
     def market(self, market: Market, *, deep: bool = True) -> Report:
-        """Raises StoreError, UsageError (no such exchange), ConfigError (the spec changed)."""
-        spec = self.specs.of(market.exchange)
-        # By a changed spec the whole table would look damaged, and repair would remove it.
-        target_version(self.lake, spec, create=False)
-        for _ in range(TRIES):
-            try:
-                return self._look(market, spec, deep=deep)
-            except ObjectMissing:
-                continue  # superseded and deleted since it was listed: all that was read is void
-        raise StoreError(
-            f"objects of {market} vanish while they are read",
-            f"tried {TRIES} times",
-            "verify again when no other job is deleting",
-        )
+        """One market, in this process. Raises what `run` raises."""
+        (report,) = self.run([market], deep=deep)
+        return report
 
-    def _look(self, market: Market, spec: ExchangeSpec, *, deep: bool) -> Report:
+    def run(
+        self, markets: Sequence[Market], *, deep: bool = True, workers: int = 1
+    ) -> Iterator[Report]:
+        """A report of every market, in their order.
+
+        Raises StoreError, UsageError (no such exchange), ConfigError (the spec changed).
+        """
+        for market in markets:
+            # By a changed spec the whole table would look damaged, and repair would remove it.
+            target_version(self.lake, self.specs.of(market.exchange), create=False)
+        reports: dict[Market, Report] = {}
+        left = list(dict.fromkeys(markets))
+        for _ in range(TRIES):
+            views = [(market, self._view(market, deep=deep)) for market in left]
+            self._compare([pair for _, pair in views], workers if deep else 1)
+            for market, (view, _) in views:
+                if not view.void:
+                    reports[market] = self._report(view)
+            left = [market for market in left if market not in reports]
+            if not left:
+                break
+        for market in left:
+            raise StoreError(
+                f"objects of {market} vanish while they are read",
+                f"tried {TRIES} times",
+                "verify again when no other job is deleting",
+            )
+        for market in markets:
+            yield reports[market]
+
+    def _compare(self, views: list[tuple[_View, list[CompareTask]]], workers: int) -> None:
+        owners = {view.market: view for view, _ in views}
+        tasks = [task for _, mine in views for task in mine]
+        if not tasks:
+            return
+        small = sum(task.rows for task in tasks) < ROWS_WORTH_A_PROCESS
+        width = 1 if small else min(workers, len(tasks))
+        for task, result in self.tasks.each(self.comparer(), tasks, width):
+            view = owners[task.market]
+            if isinstance(result, ObjectMissing):
+                view.void = True  # superseded and deleted since it was listed
+            elif isinstance(result, SchemaHubError):
+                raise result
+            else:
+                view.found.add(result)
+
+    # ------------------------------------------------------------ one market
+
+    def _view(self, market: Market, *, deep: bool) -> tuple[_View, list[CompareTask]]:
+        """What the names of a market say, and what is to be compared of it."""
+        spec = self.specs.of(market.exchange)
+        # Before the listing: whatever it vouches for was durable then.
+        vouched = self.lake.vouched(market, spec)
         ledger = self.lake.ledger(market)
         slices = self.lake.slices(market)
         stems = self.lake.quarantined_stems(market)
-        found = _Findings()
-        shown = Coverage.of(span for piece in slices for span in piece.keep)
         versions = self.lake.versions(market.exchange)
+        shown = Coverage.of(span for piece in slices for span in piece.keep)
+        view = _View(market, spec, ledger, shown, vouched)
         for piece in slices:
             if versions.get(piece.version) != spec.shape():
-                found.hole(
-                    Coverage(piece.keep),
-                    "missing",
-                    f"v{piece.version} is not known to be of today's spec: run transform",
-                )
-            elif deep:
-                self._deep(market, spec, ledger, piece, found)
-            else:
-                self._shallow(market, ledger, piece, stems, found)
+                why = f"v{piece.version} is not known to be of today's spec: {RUN_TRANSFORM}"
+                view.found.hole(Coverage(piece.keep), "missing", why)
+            elif not deep:
+                try:
+                    self._shallow(market, ledger, piece, stems, view.found)
+                except ObjectMissing:
+                    view.void = True
+        self._absences(view, deep=deep)
+        if not deep:
+            return view, []
+        current = [one for one in slices if versions.get(one.version) == spec.shape()]
+        return view, list(_tasks(view, current))
+
+    def _report(self, view: _View) -> Report:
+        found, ledger, shown = view.found, view.ledger, view.shown
         found.hole(shown - ledger.held, "missing", "in the table, but raw does not hold it")
         waiting = ledger.held - shown
-        found.hole(waiting, "missing", "held in raw, not yet in the table: run transform")
-        if deep:
-            self._read(market, spec, ledger, waiting, found)
-        self._absences(market, spec, ledger, found, deep=deep)
-        span = _wanted(ledger, shown)
+        found.hole(waiting, "missing", f"held in raw, not yet in the table: {RUN_TRANSFORM}")
+        lies = view.vouched - ledger.held - shown
+        found.hole(lies, "missing", "the checkpoint vouches for it, but raw does not hold it")
+        # The spec reads other objects: these lie under names that are not theirs. If it reads
+        # none, it is the spec that is wrong, and nothing may be set aside for that.
+        stray = found.unread if found.readable else []
+        lost = ledger.lost_origin
+        gone = []
+        if lost is not None:
+            key = raw_key(view.market, OriginName(lost))
+            why = "it is gone, and it alone says how far back this market is wanted"
+            gone.append(Damaged(key, Span(lost, lost + 1), why))
         certificate = certify(
-            market, span, Coverage.of(found.rows), _merge(found.holes), found.duplicates
+            view.market,
+            _wanted(ledger, shown),
+            Coverage.of(found.rows),
+            merged(found.holes),
+            found.duplicates,
+            [*found.raw, *stray, *found.parts, *found.evidence, *gone],
         )
-        if found.readable:
-            # The spec reads other objects: these lie under names that are not theirs. If it
-            # reads none, it is the spec that is wrong, and nothing may be set aside for that.
-            found.bad_raw += found.unread
-        self.metrics.emit("market.verified", market=str(market), status=certificate.status)
+        self.metrics.emit("market.verified", market=str(view.market), status=certificate.status)
         return Report(
             certificate,
-            tuple(dict.fromkeys(found.bad_raw)),
-            tuple(dict.fromkeys(found.bad_parts)),
-            tuple(found.bad_evidence),
+            _keys(found.raw),
+            _keys(stray),
+            _keys(found.parts),
+            _keys(found.evidence),
+            tuple(sorted(found.disputes)),
+            ledger.lost_origin,
         )
 
-    def _absences(
-        self, market: Market, spec: ExchangeSpec, ledger: Ledger, found: _Findings, *, deep: bool
-    ) -> None:
+    def _absences(self, view: _View, *, deep: bool) -> None:
         """What is attested absent; by content, that the evidence still says so."""
-        for name in ledger.attested:
-            where = ledger.absent.within(name.span)
-            if not deep or not where or self._attests(market, spec, name):
-                found.hole(where, "absent_at_source", "two runs, a settle time apart, attest it")
+        for name in view.ledger.attested:
+            where = view.ledger.absent.within(name.span)
+            why = self._doubt(view.market, view.spec, name) if deep and where else None
+            if why is None:
+                reason = "two runs, a settle time apart, attest it"
+                view.found.hole(where, "absent_at_source", reason)
                 continue
-            key = raw_key(market, name)
-            found.bad_evidence.append(key)
-            found.hole(where, "missing", f"{key} does not attest that it is absent")
+            key = raw_key(view.market, name)
+            view.found.evidence.append(Damaged(key, name.span, why))
+            view.found.hole(where, "missing", f"{key} does not attest that it is absent: {why}")
 
-    def _attests(self, market: Market, spec: ExchangeSpec, name: AbsentName) -> bool:
+    def _doubt(self, market: Market, spec: ExchangeSpec, name: AbsentName) -> str | None:
+        """Why evidence does not attest what its name says; None if it does."""
         key = raw_key(market, name)
         reader = Reader(spec.trades.fields)
+        path = pages.path(market, spec)
         told = []
         try:
             for line in self.lake.codec.unpack(self.lake.store.read(key), key).splitlines():
                 answer = pages.decode(line)
+                if not pages.about(answer, path):
+                    return f"it holds an answer about {answer.url}"
                 page = pages.read(answer, pages.asked(answer, spec), reader)
                 told.append((answer.served_at, page.silence))
-        except (ObjectCorrupt, BadAnswer, ValueError):
-            return False
-        return attests(told, name.span, timedelta(seconds=spec.settle))
+        except ObjectCorrupt as error:
+            return error.why
+        except (BadAnswer, ValueError) as error:
+            return str(error)
+        if attests(told, name.span, timedelta(seconds=spec.settle)):
+            return None
+        return f"{len(told)} answers, of which no two a settle time apart pass over all of it"
 
     # ------------------------------------------------------------ by names
 
@@ -170,17 +240,17 @@ class Verify:
         ledger: Ledger,
         piece: parts.Slice,
         quarantined: set[str],
-        found: _Findings,
+        found: Findings,
     ) -> None:
         refused = NOTHING
         # Only a part with something in quarantine has to be opened.
         if PartName(piece.part).stem in quarantined:
             try:
-                refused = _alone(self._refused(market, piece))
+                refused = alone(self._refused(market, piece))
             except ObjectCorrupt as error:
-                self._give_up(market, piece, error, found)
+                give_up(piece, part_key(piece.version, market, piece.part), error, found)
                 return
-        keep = Coverage(piece.keep) & ledger.held
+        keep = Coverage.of(held for span in piece.keep for held in ledger.held.within(span))
         found.hole(refused & keep, "quarantined", "held in raw, refused by the table")
         found.rows += (keep - refused).spans
 
@@ -190,146 +260,32 @@ class Verify:
         facts = self.table.facts(self.lake.store.read(key), key)
         return self.lake.quarantined(market, piece.part, facts.refused)
 
-    def _give_up(
-        self, market: Market, piece: parts.Slice, error: ObjectCorrupt, found: _Findings
-    ) -> None:
-        found.hole(Coverage(piece.keep), "missing", str(error))
-        found.duplicates += error.duplicates
-        found.bad_parts.append(part_key(piece.version, market, piece.part))
 
-    # ------------------------------------------------------------ by content
-
-    def _deep(
-        self,
-        market: Market,
-        spec: ExchangeSpec,
-        ledger: Ledger,
-        piece: parts.Slice,
-        found: _Findings,
-    ) -> None:
-        try:
-            part = read_part(self.lake, self.table, piece.version, market, piece.part)
-        except ObjectCorrupt as error:
-            self._give_up(market, piece, error, found)
-            self._read(market, spec, ledger, Coverage(piece.keep), found)
-            return
-        look = _Look(part.key, _conflicts(part.refused))
-        feed = _Feed(self.table.decode(part.data, part.key))
-        for keep in piece.keep:
-            for span, mapped in self._raw(market, spec, ledger, keep, found):
-                for some, rows in feed.take(span):
-                    self._compare(look, some, rows, mapped, found)
-
-    def _compare(
-        self, look: _Look, span: Span, rows: Rows | None, mapped: Mapped, found: _Findings
-    ) -> None:
-        """Rows of the table (None: it has none) against what raw says of the same span."""
-        raw = mapped.rows.within(span)
-        here = NOTHING if rows is None else rows.positions()
-        differing = raw.positions() if rows is None else self.table.differing(rows, raw)
-        found.rows += here.spans
-        rejected = [row for row in mapped.rejected if row.position in span]
-        conflicts = look.conflicts.within(span) | _conflicts(rejected)
-        found.hole(conflicts & here, "conflict", "the source told this id with different content")
-        alone = [r for r in rejected if r.position not in here and r.position not in conflicts]
-        for row in alone:
-            found.hole(Coverage.of_ids([row.position]), "quarantined", row.reason)
-        wrong = differing - conflicts - Coverage.of_ids(row.position for row in alone)
-        if wrong:
-            found.bad_parts.append(look.key)
-        found.hole(wrong & here, "conflict", f"{look.key} differs from raw")
-        found.hole(wrong - here, "missing", f"in raw, but not in {look.key}")
-
-    def _raw(
-        self,
-        market: Market,
-        spec: ExchangeSpec,
-        ledger: Ledger,
-        keep: Span,
-        found: _Findings,
-    ) -> Iterator[tuple[Span, Mapped]]:
-        """What raw holds of `keep`, object by object; damaged ones are noted, not raised."""
-        names = ledger.overlapping(keep)
-        for span in ledger.held.within(keep):
-            yield from self._raw_span(market, spec, names, span, found)
-
-    def _raw_span(
-        self,
-        market: Market,
-        spec: ExchangeSpec,
-        names: tuple[RawName, ...],
-        span: Span,
-        found: _Findings,
-    ) -> Iterator[tuple[Span, Mapped]]:
-        rest: Span | None = span
-        while rest is not None:
-            done = rest.start
-            try:
-                for part, mapped in self.raw.read(market, spec, names, rest):
-                    found.readable = True
-                    yield part, mapped
-                    done = part.stop
-                rest = None
-            except (ObjectCorrupt, RawUnread) as error:
-                (found.unread if isinstance(error, RawUnread) else found.bad_raw).append(error.key)
-                names = tuple(name for name in names if raw_key(market, name) != error.key)
-                left = Coverage.of(name.span for name in names).missing(Span(done, span.stop))
-                found.hole(left, "missing", str(error))
-                # What other objects hold of it goes on.
-                covered = Coverage((Span(done, span.stop),)) - left
-                for piece in covered.spans[:-1]:
-                    yield from self._raw_span(market, spec, names, piece, found)
-                rest = covered.spans[-1] if covered else None
-
-    def _read(
-        self,
-        market: Market,
-        spec: ExchangeSpec,
-        ledger: Ledger,
-        where: Coverage,
-        found: _Findings,
-    ) -> None:
-        """Notes what of raw is damaged where there is no part to compare it with."""
-        for span in where:
-            for _ in self._raw(market, spec, ledger, span, found):
-                pass
+def _tasks(view: _View, slices: Sequence[parts.Slice]) -> Iterator[CompareTask]:
+    """Neighbouring slices together, about TASK_ROWS at a time; then what no part shows."""
+    waiting: list[parts.Slice] = []
+    rows = 0
+    for piece in slices:
+        waiting.append(piece)
+        rows += sum(len(span) for span in piece.keep)
+        if rows >= TASK_ROWS:
+            yield _task(view, waiting)
+            waiting, rows = [], 0
+    if waiting:
+        yield _task(view, waiting)
+    unshown = view.ledger.held - view.shown
+    if unshown:
+        yield _task(view, (), unshown)
 
 
-class _Feed:
-    """The rows of a part, taken span by span in axis order."""
-
-    def __init__(self, batches: Iterator[Rows]) -> None:
-        self._batches = batches
-        self._batch: Rows | None = None
-        self._stop = -1
-
-    def take(self, span: Span) -> Iterator[tuple[Span, Rows | None]]:
-        """`span` piece by piece with the rows of each; None where the part has no more."""
-        start = span.start
-        while start < span.stop:
-            while self._stop <= start:
-                if not self._next():
-                    yield Span(start, span.stop), None
-                    return
-            piece = Span(start, min(span.stop, self._stop))
-            yield piece, self._batch.within(piece) if self._batch is not None else None
-            start = piece.stop
-
-    def _next(self) -> bool:
-        self._batch = next(self._batches, None)
-        if self._batch is None:
-            return False
-        positions = self._batch.positions()
-        self._stop = positions.stop if positions else self._stop
-        return True
+def _task(view: _View, slices: Sequence[parts.Slice], unshown: Coverage = NOTHING) -> CompareTask:
+    where = Coverage.of(span for piece in slices for span in piece.keep) | unshown
+    ledger = view.ledger.around(Span(where.start, where.stop))
+    return CompareTask(view.market, view.spec, tuple(slices), unshown, ledger)
 
 
-def _conflicts(rejected: list[Rejected]) -> Coverage:
-    return Coverage.of_ids(row.position for row in rejected if row.reason.startswith(CONFLICT))
-
-
-def _alone(rejected: list[Rejected]) -> Coverage:
-    return Coverage.of_ids(row.position for row in rejected if not row.in_table)
+def _keys(damaged: Iterable[Damaged]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(one.key for one in damaged))
 
 
 def _wanted(ledger: Ledger, shown: Coverage) -> Span | None:
@@ -338,15 +294,3 @@ def _wanted(ledger: Ledger, shown: Coverage) -> Span | None:
     if not everything or lowest is None:
         return None
     return Span(min(lowest, everything.stop - 1), everything.stop)
-
-
-def _merge(holes: list[Hole]) -> list[Hole]:
-    """Neighbouring holes of one kind and reason, as one."""
-    by_kind: dict[tuple[str, str], list[Span]] = {}
-    for hole in holes:
-        by_kind.setdefault((hole.status, hole.reason), []).append(hole.span)
-    return [
-        Hole(span, status, reason)  # type: ignore[arg-type]
-        for (status, reason), spans in by_kind.items()
-        for span in Coverage.of(spans)
-    ]

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from operator import gt
 from typing import Any
-from urllib.parse import urlsplit
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -84,7 +83,7 @@ def _object(
     path = page.path(market, spec)
     bulk = _Bulk(reader)
     for answer in _answers(source):
-        if not urlsplit(answer.url).path.endswith(path):
+        if not page.about(answer, path):
             raise RawUnread(source.key, f"it holds an answer about {answer.url}")
         if bulk.add(answer):
             continue

@@ -45,8 +45,21 @@ class ArrowRows:
         column = self.table[POSITION]
         if span.start <= column[0].as_py() and column[-1].as_py() < span.stop:
             return self
-        inside = pc.and_(pc.greater_equal(column, span.start), pc.less(column, span.stop))
-        return ArrowRows(self.table.filter(inside))
+        first = _first_not_below(column, span.start)
+        stop = _first_not_below(column, span.stop)
+        return ArrowRows(self.table.slice(first, stop - first))
+
+
+def _first_not_below(column: pa.ChunkedArray, position: int) -> int:
+    """The index of the first value that is not less than `position`; by bisection."""
+    low, high = 0, len(column)
+    while low < high:
+        middle = (low + high) // 2
+        if column[middle].as_py() < position:
+            low = middle + 1
+        else:
+            high = middle
+    return low
 
 
 def increasing(column: pa.ChunkedArray) -> bool:

@@ -1,0 +1,233 @@
+"""Comparing a run of parts with raw, row by row: the task that verify does, in any process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from schemahub.core import parts
+from schemahub.core.errors import ObjectCorrupt, RawUnread
+from schemahub.core.layout import Market, RawName, part_key, raw_key
+from schemahub.core.ledger import Ledger
+from schemahub.core.proof import Damaged, Dispute, Hole, Status
+from schemahub.core.span import NOTHING, Coverage, Span
+from schemahub.core.spec import ExchangeSpec
+from schemahub.core.trade import Rejected
+from schemahub.pipelines.build import RawRows, open_part
+from schemahub.pipelines.lake import Lake
+from schemahub.ports import Mapped, Rows, Table
+
+TOLD_TWICE = "the source told this id with different content"
+
+
+@dataclass
+class Findings:
+    """What a look at a market found, as it goes.
+
+    `unread` are objects that the spec does not read, as long as nobody knows whether it is
+    the spec that is wrong; `readable` says that it reads others.
+    """
+
+    rows: list[Span] = field(default_factory=list)
+    holes: list[Hole] = field(default_factory=list)
+    duplicates: int = 0
+    raw: list[Damaged] = field(default_factory=list)
+    unread: list[Damaged] = field(default_factory=list)
+    parts: list[Damaged] = field(default_factory=list)
+    evidence: list[Damaged] = field(default_factory=list)
+    disputes: list[Dispute] = field(default_factory=list)
+    readable: bool = False
+
+    def hole(self, where: Coverage, status: Status, reason: str) -> None:
+        for span in where:
+            self.holes.append(Hole(span, status, reason))
+
+    def add(self, other: Findings) -> None:
+        self.rows += other.rows
+        self.holes += other.holes
+        self.duplicates += other.duplicates
+        self.raw += other.raw
+        self.unread += other.unread
+        self.parts += other.parts
+        self.evidence += other.evidence
+        self.disputes += other.disputes
+        self.readable |= other.readable
+
+
+@dataclass(frozen=True, slots=True)
+class CompareTask:
+    """Neighbouring slices, or none and spans of raw (`unshown`) that no part shows.
+
+    `ledger` is what raw holds of their extent.
+    """
+
+    market: Market
+    spec: ExchangeSpec
+    slices: tuple[parts.Slice, ...]
+    unshown: Coverage
+    ledger: Ledger
+
+    @property
+    def rows(self) -> int:
+        return sum(len(span) for piece in self.slices for span in piece.keep) + len(self.unshown)
+
+
+@dataclass
+class Comparer:
+    """Compares; can be sent to another process. Holds no more than one part."""
+
+    lake: Lake
+    raw: RawRows
+    table: Table
+
+    def __call__(self, task: CompareTask) -> Findings:
+        """Raises ObjectMissing, StoreError."""
+        found = Findings()
+        for piece in task.slices:
+            self._slice(task, piece, found)
+        self._read(task, task.unshown, found)
+        return found
+
+    def _slice(self, task: CompareTask, piece: parts.Slice, found: Findings) -> None:
+        key = part_key(piece.version, task.market, piece.part)
+        mine = Findings()
+        try:
+            part = open_part(
+                self.lake, self.table, piece.version, task.market, piece.part, task.spec.shape()
+            )
+            look = _Look(key, piece, _conflicts(part.refused))
+            feed = _Feed(self.table.decode(part.data, key))
+            for keep in piece.keep:
+                for span, mapped in self._raw(task, keep, mine):
+                    for some, rows in feed.take(span):
+                        self._compare(look, some, rows, mapped, mine)
+            feed.finish()
+        except ObjectCorrupt as error:
+            # Of a part whose digest is wrong at its end, everything that was seen is void.
+            give_up(piece, key, error, found)
+            self._read(task, Coverage(piece.keep), found)
+        else:
+            found.add(mine)
+
+    def _compare(
+        self, look: _Look, span: Span, rows: Rows | None, mapped: Mapped, found: Findings
+    ) -> None:
+        """Rows of the table (None: it has none) against what raw says of the same span."""
+        raw = mapped.rows.within(span)
+        here = NOTHING if rows is None else rows.positions()
+        differing = raw.positions() if rows is None else self.table.differing(rows, raw)
+        found.rows += here.spans
+        rejected = [row for row in mapped.rejected if row.position in span]
+        if not (differing or rejected or look.conflicts):
+            return
+        conflicts = look.conflicts.within(span) | _conflicts(rejected)
+        found.hole(conflicts & here, "conflict", TOLD_TWICE)
+        alone = [r for r in rejected if r.position not in here and r.position not in conflicts]
+        for row in alone:
+            found.hole(Coverage.of_ids([row.position]), "quarantined", row.reason)
+        wrong = differing - conflicts - Coverage.of_ids(row.position for row in alone)
+        both = wrong & here & raw.positions()
+        found.hole(both, "conflict", f"{look.key} differs from raw")
+        found.disputes += (Dispute(one, look.key) for one in both)
+        found.hole((wrong & here) - both, "conflict", f"it is in {look.key}, but not in raw")
+        found.hole(wrong - here, "missing", f"in raw, but not in {look.key}")
+        if wrong - both:
+            why = f"its rows of ids {(wrong - both).spans[0]} are not those of raw"
+            found.parts.append(Damaged(look.key, look.piece.part, why))
+
+    def _raw(self, task: CompareTask, keep: Span, found: Findings) -> Iterator[tuple[Span, Mapped]]:
+        """What raw holds of `keep`, object by object; damaged ones are noted, not raised."""
+        names = task.ledger.overlapping(keep)
+        for span in task.ledger.held.within(keep):
+            yield from self._raw_span(task, names, span, found)
+
+    def _raw_span(
+        self, task: CompareTask, names: tuple[RawName, ...], span: Span, found: Findings
+    ) -> Iterator[tuple[Span, Mapped]]:
+        rest: Span | None = span
+        while rest is not None:
+            done = rest.start
+            try:
+                for part, mapped in self.raw.read(task.market, task.spec, names, rest, alone=True):
+                    found.readable = True
+                    yield part, mapped
+                    done = part.stop
+                rest = None
+            except (ObjectCorrupt, RawUnread) as error:
+                spoilt = {n for n in names if raw_key(task.market, n) == error.key}
+                noted = found.unread if isinstance(error, RawUnread) else found.raw
+                noted += (Damaged(error.key, name.span, error.why) for name in spoilt)
+                names = tuple(name for name in names if name not in spoilt)
+                left = Coverage.of(name.span for name in names).missing(Span(done, span.stop))
+                found.hole(left, "missing", str(error))
+                # What other objects hold of it goes on.
+                covered = Coverage((Span(done, span.stop),)) - left
+                for piece in covered.spans[:-1]:
+                    yield from self._raw_span(task, names, piece, found)
+                rest = covered.spans[-1] if covered else None
+
+    def _read(self, task: CompareTask, where: Coverage, found: Findings) -> None:
+        """Notes what of raw is damaged where there is no part to compare it with."""
+        for span in where:
+            for _ in self._raw(task, span, found):
+                pass
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """A part that is looked at, and the conflicts that its quarantine tells of."""
+
+    key: str
+    piece: parts.Slice
+    conflicts: Coverage
+
+
+class _Feed:
+    """The rows of a part, taken span by span in axis order."""
+
+    def __init__(self, batches: Iterator[Rows]) -> None:
+        self._batches = batches
+        self._batch: Rows | None = None
+        self._stop = -1
+
+    def take(self, span: Span) -> Iterator[tuple[Span, Rows | None]]:
+        """`span` piece by piece with the rows of each; None where the part has no more."""
+        start = span.start
+        while start < span.stop:
+            while self._stop <= start:
+                if not self._next():
+                    yield Span(start, span.stop), None
+                    return
+            piece = Span(start, min(span.stop, self._stop))
+            yield piece, self._batch.within(piece) if self._batch is not None else None
+            start = piece.stop
+
+    def finish(self) -> None:
+        """Reads to the end, where the digest is: raises ObjectCorrupt if it is another."""
+        while self._next():
+            pass
+
+    def _next(self) -> bool:
+        self._batch = next(self._batches, None)
+        if self._batch is None:
+            return False
+        positions = self._batch.positions()
+        self._stop = positions.stop if positions else self._stop
+        return True
+
+
+def give_up(piece: parts.Slice, key: str, error: ObjectCorrupt, found: Findings) -> None:
+    """Nothing that a corrupt part says counts."""
+    found.hole(Coverage(piece.keep), "missing", str(error))
+    found.duplicates += error.duplicates
+    why = error.why if error.key == key else str(error)  # its quarantine may be what is wrong
+    found.parts.append(Damaged(key, piece.part, why))
+
+
+def alone(rejected: Iterable[Rejected]) -> Coverage:
+    """Positions that are refused and have no row in the table."""
+    return Coverage.of_ids(row.position for row in rejected if not row.in_table)
+
+
+def _conflicts(rejected: Iterable[Rejected]) -> Coverage:
+    return Coverage.of_ids(row.position for row in rejected if row.conflicts)
