@@ -151,11 +151,11 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: _Server
 
     def _handle(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         headers = {name.lower(): value for name, value in self.headers.items()}
+        assert isinstance(self.server, _Server)
         said = self.server.proxy.answer(Asked(self.command, self.path, headers, body))
         if said.sent == "reset":
             # A zero linger time makes closing a reset.

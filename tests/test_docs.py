@@ -165,7 +165,7 @@ def test_no_document_names_a_command_or_option_that_there_is_not(path: Path) -> 
         two = " ".join(names[:2])
         options = flags(known[two if two in known else names[0]])
         spellings = {one for many in options.values() for one in many} | {"--help", "-h"}
-        for flag in re.findall(r"(?<=\s)(--[a-z][a-z-]*)", said):
+        for flag in re.findall(r"(?<=\s)(--[a-z][a-z0-9-]*)", said):
             assert flag in spellings, f"schemahub {said}"
 
 

@@ -20,8 +20,8 @@ names = st.lists(segments.map(lambda s: s.strip("/")), min_size=1, max_size=4).m
 prefixes = st.sampled_from(["", "a", "a/", "a-", "a/a", "a.b/", "b/0/"])
 
 
-def by_bytes(key: str) -> bytes:
-    return key.encode()
+def by_bytes(key: str) -> list[bytes]:
+    return [key.encode()]
 
 
 def by_folders(key: str) -> list[bytes]:

@@ -145,6 +145,14 @@ def test_a_storm_of_slow_down_ends_and_is_called_that(between: Proxy) -> None:
     assert [entry.key for entry in direct(between, store).list("")] == []
 
 
+def test_a_process_that_was_asked_to_stop_tries_twice_more(between: Proxy) -> None:
+    store = between.server.store(url=between.url, pause=lambda seconds: True)
+    between.manner = always(FAULTS["500"])
+    with pytest.raises(StoreError):
+        store.create("a", b"mine")
+    assert between.count("PUT") == 3
+
+
 def test_after_two_minutes_no_further_try_begins(between: Proxy) -> None:
     seconds = count(0, 50)
     store = between.server.store(url=between.url, monotonic=lambda: float(next(seconds)))

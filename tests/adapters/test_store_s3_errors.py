@@ -42,8 +42,9 @@ def test_a_refusal_is_explained_and_not_repeated(
     between: Proxy, status: int, code: str, why: str, do: str
 ) -> None:
     said = refusal(status, code)
-    # Where the bucket is; the SDK asks there, once.
-    said.headers.append(("x-amz-bucket-region", "eu-west-1"))
+    if status == 301:
+        # Where the bucket is; the SDK asks there, once.
+        said.headers.append(("x-amz-bucket-region", "eu-west-1"))
     store = answered(between, said)
     with pytest.raises(StoreError) as caught:
         store.create("a/b", b"mine")
@@ -51,7 +52,7 @@ def test_a_refusal_is_explained_and_not_repeated(
     assert error.what == "cannot write a/b"
     assert why in error.why
     assert do in error.do
-    assert between.count("PUT") == 1 + (do == "AWS_REGION")
+    assert between.count("PUT") == 1 + (status == 301)
 
 
 @pytest.mark.parametrize(

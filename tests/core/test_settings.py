@@ -77,6 +77,21 @@ def test_flag_goes_before_environment_before_file_before_default() -> None:
         ("lake", ""),
         ("lake", "  "),
         ("lake", 5),
+        ("lake", "s3://bucket/prefix"),
+        ("s3_bucket", ""),
+        ("s3_bucket", 5),
+        ("s3_bucket", "ab"),
+        ("s3_bucket", "Upper-Case"),
+        ("s3_bucket", "bucket/../other"),
+        ("s3_bucket", "bucket//x"),
+        ("s3_bucket", "bucket/.hidden"),
+        ("s3_bucket", "bucket/a b"),
+        ("s3_bucket", "https://bucket"),
+        ("aws_region", "eu central"),
+        ("aws_region", ""),
+        ("aws_endpoint_url", "host:9000"),
+        ("aws_endpoint_url", "http://user:password@host"),
+        ("aws_endpoint_url", "http://host/?a=b"),
         ("exchange", []),
         ("rate_share", "0"),
         ("rate_share", "2"),
@@ -144,7 +159,7 @@ def test_a_setting_that_there_is_not_is_refused_with_the_nearest() -> None:
     error = refused(file={"worker": 3})
     assert "'worker'" in error.what
     assert "did you mean 'workers'" in error.why
-    assert "there are: lake, exchange" in refused(file={"zzzz": 3}).why
+    assert "there are: lake, s3_bucket, " in refused(file={"zzzz": 3}).why
 
 
 def test_threads_are_bounded_together() -> None:
@@ -197,3 +212,79 @@ def test_the_locks_table_has_a_second_variable_that_counts_less() -> None:
     assert settings.locks_table == "theirs"
     said = {origin.name: origin.origin for origin in origins}
     assert said["locks_table"] == "environment DYNAMODB_LOCKS_TABLE"
+# ---------------------------------------------------------------- lakes in buckets
+
+
+@pytest.mark.parametrize(
+    ("said", "place"),
+    [
+        ("my-bucket", "s3://my-bucket/schemahub"),
+        ("my.bucket-1/", "s3://my.bucket-1/schemahub"),
+        ("my-bucket/a/b=c", "s3://my-bucket/a/b=c"),
+        ("s3://my-bucket", "s3://my-bucket/schemahub"),
+        ("s3://my-bucket/x/", "s3://my-bucket/x"),
+    ],
+)
+def test_a_bucket_is_a_name_and_perhaps_a_prefix(said: str, place: str) -> None:
+    assert of(flags={"s3_bucket": said}).place == place
+    assert of(environ={"S3_BUCKET": said}).place == place
+    assert of(file={"s3_bucket": said}).place == place
+
+
+def test_without_a_bucket_the_place_is_the_folder() -> None:
+    assert of().place == "./lake"
+
+
+S3, LAKE = "bucket", "/x"
+
+
+@pytest.mark.parametrize(
+    ("flags", "environ", "file", "place"),
+    [
+        ({"lake": LAKE}, {"S3_BUCKET": S3}, {"s3_bucket": S3}, LAKE),
+        ({"lake": LAKE}, {"SCHEMAHUB_S3_BUCKET": S3}, {}, LAKE),
+        ({"s3_bucket": S3}, {"SCHEMAHUB_LAKE": LAKE}, {"lake": LAKE}, "s3://bucket/schemahub"),
+        ({}, {"S3_BUCKET": S3}, {"lake": LAKE}, "s3://bucket/schemahub"),
+        ({}, {"SCHEMAHUB_LAKE": LAKE}, {"s3_bucket": S3}, LAKE),
+        ({}, {}, {"s3_bucket": S3}, "s3://bucket/schemahub"),
+    ],
+)
+def test_of_folder_and_bucket_the_one_said_in_the_stronger_place_counts(
+    flags: dict[str, Any], environ: dict[str, str], file: dict[str, Any], place: str
+) -> None:
+    settings, origins = layer(flags, environ, file, PATH)
+    assert settings.place == place
+    said = {origin.name: origin for origin in origins}["s3_bucket"]
+    assert said.value == settings.s3_bucket
+    assert ("not used" in said.origin) == (place == LAKE)
+
+
+@pytest.mark.parametrize(
+    ("places", "code"),
+    [
+        ({"flags": {"lake": LAKE, "s3_bucket": S3}}, 2),
+        ({"environ": {"SCHEMAHUB_LAKE": LAKE, "S3_BUCKET": S3}}, 6),
+        ({"file": {"lake": LAKE, "s3_bucket": S3}}, 6),
+    ],
+)
+def test_both_said_in_the_same_place_exclude_each_other(places: dict[str, Any], code: int) -> None:
+    error = refused(**places)
+    assert error.exit_code == code
+    assert "exclude each other" in error.what
+
+
+def test_region_and_endpoint_are_taken_from_the_variables_that_others_know() -> None:
+    environ = {"AWS_DEFAULT_REGION": "us-west-2", "AWS_ENDPOINT_URL": "http://127.0.0.1:8333"}
+    settings = of(environ=environ)
+    assert (settings.aws_region, settings.aws_endpoint_url) == (
+        "us-west-2",
+        "http://127.0.0.1:8333",
+    )
+    more = {"AWS_REGION": "eu-north-1", "AWS_ENDPOINT_URL_S3": "https://s3.example"}
+    settings = of(environ={**environ, **more})
+    assert (settings.aws_region, settings.aws_endpoint_url) == (
+        "eu-north-1",
+        "https://s3.example",
+    )
+    own = {"SCHEMAHUB_AWS_REGION": "eu-west-3"}
+    assert of(environ={**environ, **more, **own}).aws_region == "eu-west-3"

@@ -61,9 +61,10 @@ class S3World:
             path.write_bytes(data)
         return World(lake, self.box, self.clock)
 
-    def spoil(self, key: str, data: bytes) -> None:
+    def spoil(self, key: str, data: bytes, **marks: str) -> None:
         """Somebody overwrites an object with the tools of the service."""
-        self.server.client.put_object(Bucket=BUCKET, Key=f"{self.prefix}/{key}", Body=data)
+        name = f"{self.prefix}/{key}"
+        self.server.client.put_object(Bucket=BUCKET, Key=name, Body=data, Metadata=marks)
 
     def remove(self, key: str) -> None:
         self.server.client.delete_object(Bucket=BUCKET, Key=f"{self.prefix}/{key}")

@@ -46,7 +46,7 @@ def test_ingest_transform_verify_query_and_a_second_run(make_s3: MakeS3) -> None
     w.ok("transform")
     w.ok("verify")
     rows = w.ok("query", "select symbol, count(*) c from trades group by 1 order by 1", "--json")
-    assert rows.json() == [
+    assert rows.json()["rows"] == [
         {"symbol": BTC, "c": 3_200},
         {"symbol": "ETH-USD", "c": 900},
     ]
@@ -77,6 +77,17 @@ def test_damage_is_found_and_repaired(make_s3: MakeS3) -> None:
     assert w.run("verify").code == 4
     w.ok("repair")
     w.copied().assert_whole()
+
+
+def test_a_cache_that_the_service_damaged_is_made_anew(make_s3: MakeS3) -> None:
+    w = make_s3(1_200)
+    w.ok("ingest", BTC, "--full")
+    (key,) = [key for key in w.objects() if key.startswith("checkpoints/")]
+    good = w.objects()[key]
+    w.spoil(key, b"not what it was", crc32="00000000")
+    said = w.ok("ingest", BTC)
+    assert f"{key} is damaged and is not used" in said.err
+    assert w.objects()[key] == good
 
 
 def test_a_rebuild_takes_the_place_of_the_table(make_s3: MakeS3) -> None:

@@ -262,7 +262,7 @@ class Lake:
         """Stores what `write_rejects` made; heals an object of that name that is damaged."""
         if data:
             key = quarantine_key(market, span, hashlib.sha256(data).hexdigest())
-            if not self.store.create(key, data) and self.store.read(key) != data:
+            if not self.store.create(key, data) and self._stored(key) != data:
                 self.store.put(key, data)
 
 

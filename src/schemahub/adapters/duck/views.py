@@ -112,10 +112,8 @@ def trades_view(slices: Sequence[FileSlice]) -> str:
 
 def lent_view(tables: Sequence[Lent]) -> str:
     """The same over tables that the connection was lent."""
-    # A query that needs no column would be given all of them; one that is never null and
-    # packs to next to nothing is asked for instead.
     branches = [
-        f"SELECT * FROM {table.name} WHERE ingest_ts IS NOT NULL" + _inside(table.span, "AND")  # noqa: S608
+        f"SELECT * FROM {table.name}" + _inside(table.span)  # noqa: S608  (names of our own)
         for table in tables
     ]
     return _union(branches) if branches else _no_trades()
@@ -155,7 +153,7 @@ def _pieces(files: Sequence[FileSlice]) -> list[Piece]:
 
 
 def _branch(market: Market, locations: Sequence[str], span: Span | None) -> str:
-    where = _inside(span, "WHERE")
+    where = _inside(span)
     return (
         f"SELECT {literal(market.exchange)} AS exchange, {literal(market.symbol)} AS symbol, "  # noqa: S608
         f"{_FROM_FILE} FROM read_parquet({array(map(exactly, locations))}, "
@@ -163,8 +161,8 @@ def _branch(market: Market, locations: Sequence[str], span: Span | None) -> str:
     )
 
 
-def _inside(span: Span | None, word: str) -> str:
-    return f" {word} trade_id >= {span.start} AND trade_id < {span.stop}" if span else ""
+def _inside(span: Span | None) -> str:
+    return f" WHERE trade_id >= {span.start} AND trade_id < {span.stop}" if span else ""
 
 
 def _union(branches: Sequence[str]) -> str:

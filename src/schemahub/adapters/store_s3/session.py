@@ -20,6 +20,7 @@ T = TypeVar("T")
 
 TRIES = 8
 DEADLINE = 120.0  # s after which no further try begins
+_LAST_TRIES = 2  # once the process was asked to stop: what is proven should still be stored
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 _CONNECT, _READ = 5, 20  # s without a byte
 _CONNECTIONS = 200  # the most threads there can be; opened as they are needed
@@ -41,7 +42,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How a process waits: replaced in tests, and not sent to worker processes."""
+    """How a process waits: replaced in tests, and not sent to worker processes.
+
+    `pause` says True once the process was asked to stop, and then waits no more.
+    """
 
     monotonic: Callable[[], float]
     pause: Callable[[float], object]
@@ -86,7 +90,9 @@ class Session:
         client = self.client()
         begun = self.timing.monotonic()
         doubtful = unknown = False
-        for tried in range(1, TRIES + 1):
+        tried, most = 0, TRIES
+        while True:
+            tried += 1
             try:
                 return work(Try(client, doubtful))
             except (*faults.RAISED, faults.Disturbed) as error:
@@ -97,13 +103,13 @@ class Session:
                 # Who says that nothing was done may be a balancer that does not know.
                 doubtful = doubtful or fault.kind is not Kind.UNREACHED
                 late = self.timing.monotonic() - begun > DEADLINE
-                if late or tried == TRIES:
+                if late or tried >= most:
                     if unknown and action in _WRITES:
                         what = f"{what}: the outcome is unknown"
                     raise faults.failed(what, fault, tried) from error
             limit = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (tried - 1))
-            self.timing.pause(self.timing.draw() * limit)
-        raise AssertionError
+            if self.timing.pause(self.timing.draw() * limit) is True:
+                most = min(most, tried + _LAST_TRIES)
 
     def _made(self) -> Any:
         place = self.place

@@ -31,8 +31,8 @@ class S3Store:
 
     What is sent carries checksums, which the service compares; what is read is compared with
     the one that the object carries. Whoever unpickles it connects anew. `pause` is how it
-    waits between tries: one that returns early when the process is asked to stop makes the
-    remaining tries follow at once.
+    waits between tries; once it says True, because the process was asked to stop, two more
+    follow at once and then no other.
     """
 
     def __init__(
