@@ -7,6 +7,8 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 WORKERS ?= 2
+SEEDS ?= 2000
+FIRST_SEED ?= 1
 ARGS ?=
 
 venv := .venv
@@ -41,6 +43,10 @@ test: $(venv)/.dev ## Run the tests but for the heavy ones (WORKERS=2, ARGS="-k 
 .PHONY: heavy
 heavy: $(venv)/.dev ## Run the heavy tests: crashes, load, figures, one at a time
 	@$(py) -m pytest -q -m heavy $(ARGS)
+
+.PHONY: simulate
+simulate: $(venv)/.dev ## Run the pipelines through many schedules (SEEDS=2000, FIRST_SEED=1)
+	@$(py) -m tests.simulation --seeds $(SEEDS) --first $(FIRST_SEED) --jobs $(WORKERS) $(ARGS)
 
 .PHONY: check
 check: $(venv)/.dev ## Lint, formatting, types, floors

@@ -114,7 +114,7 @@ class Checks(RawChecks):
             self._part(process, number, version, span, key, data)
         self._show()
 
-    def _part(  # noqa: PLR0913, PLR0917  (what a part is)
+    def _part(  # noqa: PLR0917  (what a part is)
         self, process: Process, number: int, version: Version, span: Span, key: str, data: bytes
     ) -> None:
         self._count_part(process, version, span)

@@ -11,7 +11,7 @@ from schemahub.pipelines.plan import Wish
 from tests.simulation.checks import Checks
 from tests.simulation.jobs import Jobs
 from tests.simulation.market import SETTLE, mask, positions
-from tests.simulation.schedule import Process
+from tests.simulation.schedule import CRASHES, Process
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -32,6 +32,8 @@ def heal(world: World) -> None:
         _each_job_once(world, jobs)
     except SchemaHubError as error:
         checks.broken(f"healing fails: {error.code} {error}")
+    except CRASHES as error:
+        checks.broken(f"healing crashes: {error!r}")
     _whole(world, checks, world.jobs(_process(world, "proof")))
 
 
