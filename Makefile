@@ -7,6 +7,8 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 WORKERS ?= 2
+SEEDS ?= 2000
+FIRST_SEED ?= 1
 ARGS ?=
 
 venv := .venv
@@ -42,6 +44,10 @@ test: $(venv)/.dev ## Run the tests but for the heavy ones (WORKERS=2, ARGS="-k 
 heavy: $(venv)/.dev ## Run the heavy tests: crashes, damage, simulation; those about load one at a time
 	@$(py) -m pytest -n $(WORKERS) -q -m "heavy and not alone" $(ARGS)
 	@$(py) -m pytest -q -m alone $(ARGS)
+
+.PHONY: simulate
+simulate: $(venv)/.dev ## Run the pipelines through many schedules (SEEDS=2000, FIRST_SEED=1)
+	@$(py) -m tests.simulation --seeds $(SEEDS) --first $(FIRST_SEED) --jobs $(WORKERS) $(ARGS)
 
 .PHONY: check
 check: $(venv)/.dev ## Lint, formatting, types, floors

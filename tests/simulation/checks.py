@@ -16,6 +16,7 @@ from schemahub.core.layout import (
     AbsentName,
     complete_key,
     parse_part,
+    parse_quarantine,
     parse_raw,
     part_prefix,
     quarantine_key,
@@ -81,7 +82,12 @@ class Checks(RawChecks):
         if key == CHECKPOINT:
             return
         if key.startswith("unified_trades/"):
-            self._deleted_part(process, key)
+            if key.endswith(".parquet"):
+                self._deleted_part(process, key)
+            else:
+                self._deleted_mark(process, key)
+        elif key.startswith(QUARANTINE):
+            self._deleted_quarantine(process, key)
         elif key.startswith(RAW):
             name = parse_raw(key.removeprefix(RAW))
             self.expect(
@@ -114,7 +120,7 @@ class Checks(RawChecks):
             self._part(process, number, version, span, key, data)
         self._show()
 
-    def _part(  # noqa: PLR0913, PLR0917  (what a part is)
+    def _part(  # noqa: PLR0917  (what a part is)
         self, process: Process, number: int, version: Version, span: Span, key: str, data: bytes
     ) -> None:
         self._count_part(process, version, span)
@@ -227,10 +233,42 @@ class Checks(RawChecks):
                 if other.covers(span) and name not in self.damaged
                 and now - self.disk.born[name] >= GRACE
             ]  # fmt: skip
-            self.expect(bool(over), f"{process.name} deleted {key}, which nothing supersedes")
-            self.schedule.counts["superseded parts deleted"] += 1
+            if over:
+                self.schedule.counts["superseded parts deleted"] += 1
+            else:
+                newer = self._newest_for_a_day(number)
+                self.expect(
+                    newer is not None and not mask(span) & ~newer.union,
+                    f"{process.name} deleted {key}, which nothing supersedes",
+                )
         version.count()
         self._show()
+
+    def _newest_for_a_day(self, number: int) -> Version | None:
+        """The newest complete version above `number`, if it has been complete for the grace."""
+        above = [n for n, one in self.versions.items() if n > number and one.complete]
+        if not above:
+            return None
+        since = self.disk.born[complete_key(max(above), MARKET.exchange)]
+        return self.versions[max(above)] if self.schedule.now - since >= GRACE else None
+
+    def _deleted_mark(self, process: Process, key: str) -> None:
+        number = int(key.split("/")[1].removeprefix("v"))
+        version = self.versions[number]
+        self.expect(
+            not version.parts and self._newest_for_a_day(number) is not None,
+            f"{process.name} deleted {key}, and the version is not gone",
+        )
+        version.complete = version.complete and not key.endswith("COMPLETE")
+
+    def _deleted_quarantine(self, process: Process, key: str) -> None:
+        span = parse_quarantine(key.removeprefix(QUARANTINE))
+        live = {one for version in self.versions.values() for one in parts.live(version.parts)}
+        self.expect(
+            span is not None and span not in live and any(one.covers(span) for one in live),
+            f"{process.name} deleted {key}, which a live part may need",
+        )
+        self.damaged.discard(key)
 
     def _union(self) -> int:
         union = 0

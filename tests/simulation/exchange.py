@@ -69,11 +69,11 @@ class Exchange:
         if fate == 1:
             self.holes.add(position)
             return
-        if fate == 2:  # noqa: PLR2004  (see FATES)
+        if fate == 2:
             seen_at = at + timedelta(hours=1 + pick(40))
-        elif fate == 3:  # noqa: PLR2004
+        elif fate == 3:
             seen_at = at + timedelta(seconds=1 + pick(int(SETTLE) - 2))
-        elif fate == 4:  # noqa: PLR2004
+        elif fate == 4:
             flaw = pick(len(FLAWS))
             self.plain_until = position + 2
         self.sold[position] = sold(position, at, seen_at, flaw)
@@ -83,7 +83,7 @@ class Exchange:
         return one is not None and one.seen_at is not None and one.seen_at <= self.schedule.now
 
     def may_lack(self, position: int) -> bool:
-        """Whether it is honest to say that the source does not have this id: it is late, or none."""
+        """Whether it is honest to say that the source lacks this id: it is late, or none."""
         one = self.sold.get(position)
         if one is None:
             return position in self.holes
@@ -153,10 +153,8 @@ class Exchange:
         if not texts:
             return []
         hit = pick(len(texts)) if fault in {"hole", "bad row", "unreadable id"} else 0
-        if fault == "empty":
-            return []
-        if fault == "short":
-            return texts[: pick(len(texts))]
+        if fault in {"empty", "short"}:
+            return texts[: pick(len(texts)) if fault == "short" else 0]
         if fault == "duplicated":
             return texts + texts[: 1 + pick(len(texts))]
         if fault == "unsorted":

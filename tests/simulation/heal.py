@@ -11,7 +11,7 @@ from schemahub.pipelines.plan import Wish
 from tests.simulation.checks import Checks
 from tests.simulation.jobs import Jobs
 from tests.simulation.market import SETTLE, mask, positions
-from tests.simulation.schedule import Process
+from tests.simulation.schedule import CRASHES, Process
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -32,6 +32,8 @@ def heal(world: World) -> None:
         _each_job_once(world, jobs)
     except SchemaHubError as error:
         checks.broken(f"healing fails: {error.code} {error}")
+    except CRASHES as error:
+        checks.broken(f"healing crashes: {error!r}")
     _whole(world, checks, world.jobs(_process(world, "proof")))
 
 
@@ -63,7 +65,7 @@ def _each_job_once(world: World, jobs: Jobs) -> None:
     second.transform(rebuild=False)
     world.schedule.tick(2 * 86_400)
     second.compact()
-    second.delete()
+    second.remove_versions()
 
 
 def _whole(world: World, checks: Checks, jobs: Jobs) -> None:
@@ -89,17 +91,16 @@ def _whole(world: World, checks: Checks, jobs: Jobs) -> None:
         attested == holes,
         f"attested absent are {positions(attested)}, but the holes are {positions(holes)}",
     )
-    report = jobs.verify()
-    found = report.certificate
+    found = jobs.verify().certificate
     expected = "proven"
     if holes:
         expected = "absent_at_source"
     if served & ~good:
         expected = "quarantined"
     checks.expect(
-        found.status == expected and found.span == span and not report.damaged,
+        found.status == expected and found.span == span and not found.damaged,
         f"the certificate says {found.status} of {found.span}, not {expected} of {span}: "
-        f"{found.holes} {report.damaged}",
+        f"{found.holes} {found.damaged}",
     )
     refused = 0
     for hole in found.holes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Any
 
 from schemahub.core.errors import ObjectCorrupt, ObjectMissing
@@ -13,6 +12,9 @@ from schemahub.core.span import Span
 from schemahub.core.spec import ExchangeSpec
 from schemahub.pipelines import ingest as ingests
 from schemahub.pipelines.build import Builder, RawRows
+from schemahub.pipelines.compact import GRACE, Choose, Compact
+from schemahub.pipelines.compare import Comparer
+from schemahub.pipelines.garbage import Garbage
 from schemahub.pipelines.ingest import Ingest
 from schemahub.pipelines.lake import Lake, Specs
 from schemahub.pipelines.plan import Wish
@@ -27,7 +29,6 @@ from tests.simulation.market import MARKET, READER, positions
 from tests.simulation.rows import Frames, PlainMapper, PlainTable, Row, tuples
 from tests.simulation.schedule import Process, Schedule, SharedClock, Strands
 from tests.simulation.store import Disk, DiskOf
-from tests.simulation.tidy import Tidy
 
 WIDTH = 3
 
@@ -75,8 +76,10 @@ class Jobs:
         return Ingest(self.lake, tasks, tasks, clock, NoMetrics(), run_id, WIDTH)
 
     def verifier(self) -> Verify:
-        raw = RawRows(self.lake, PlainMapper())
-        return Verify(self.lake, raw, PlainTable(), self.specs, NoMetrics())
+        return Verify(self.lake, self.comparer, PlainTable(), self.specs, self.tasks(), NoMetrics())
+
+    def comparer(self) -> Comparer:
+        return Comparer(self.lake, RawRows(self.lake, PlainMapper()), PlainTable())
 
     # ------------------------------------------------------------ jobs
 
@@ -87,7 +90,8 @@ class Jobs:
 
     def repair(self, *, audit: bool) -> ingests.Outcome:
         pipeline = Repair(self.lake, self.verifier(), self.pipeline())
-        outcome = pipeline.heal(self.source(), pipeline.look(MARKET), audit=audit)
+        (damage,) = pipeline.look([MARKET], 1)
+        outcome = pipeline.heal(self.source(), damage, audit=audit)
         self._honest(outcome)
         self.transform(rebuild=False)
         return outcome
@@ -123,18 +127,22 @@ class Jobs:
     def verify(self) -> Report:
         return self.verifier().market(MARKET, deep=True)
 
-    def tidy(self) -> Tidy:
-        return Tidy(self.lake, PlainTable(), MARKET, self.spec, self._age)
-
-    def delete(self) -> None:
-        self.tidy().delete()
-
     def compact(self) -> None:
-        self.tidy().compact()
+        """Larger cells from parts, and the removal of what is superseded."""
 
-    def _age(self, key: str) -> timedelta:
-        born = self.disk.born.get(key)
-        return timedelta() if born is None else self.schedule.now - born
+        def transform(choose: Choose) -> Transform:
+            return Transform(self.lake, self.builder, self.specs, self.tasks(), NoMetrics(), choose)
+
+        pipeline = Compact(self.lake, PlainTable(), transform, NoMetrics(), GRACE)
+        for outcome in pipeline.run([MARKET], 1):
+            if outcome.error is not None:
+                raise outcome.error
+
+    def remove_versions(self) -> None:
+        garbage = Garbage(self.lake, PlainTable(), NoMetrics(), GRACE)
+        for old in garbage.old_versions(self.spec.exchange):
+            if garbage.remove(old):
+                self.schedule.counts["old versions removed"] += 1
 
     # ------------------------------------------------------------ reading
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
 
 from schemahub.core.layout import (
     AbsentName,
@@ -53,7 +52,7 @@ class RawChecks:
     def broken(self, why: str) -> None:
         self.schedule.broken(why)
 
-    def expect(self, promise: bool, why: str) -> None:  # noqa: FBT001  (reads as assert does)
+    def expect(self, promise: bool, why: str) -> None:
         if not promise:
             self.broken(why)
 

@@ -83,11 +83,6 @@ def origin_not_stored() -> Changes:
     return [(Lake, "create_origin", lambda *_: None)]
 
 
-@sabotage("a new origin leaves the checkpoint in place, which does not know it", within=400)
-def new_origin_keeps_the_checkpoint() -> Changes:
-    return [(Lake, "forget_checkpoint", lambda *_: None)]
-
-
 @sabotage("what one run passes over is attested absent at once")
 def absence_from_one_run() -> Changes:
     real = harvests.harvest

@@ -7,21 +7,20 @@ from datetime import timedelta
 from typing import Any
 
 from schemahub.core import layout, parts
-from schemahub.core.errors import ObjectCorrupt, ObjectMissing
+from schemahub.core.errors import ObjectMissing
 from schemahub.core.layout import Market, PartName, complete_key, part_key, raw_key
 from schemahub.core.parts import Slice
 from schemahub.core.span import Coverage, Span
 from schemahub.pipelines import build
 from schemahub.pipelines import lake as lakes
 from schemahub.pipelines.build import Builder, PartTask
+from schemahub.pipelines.compact import _Listed
 from schemahub.pipelines.lake import Lake
 from schemahub.pipelines.transform import Transform
 from schemahub.ports import Mapped, RawObject
-from tests.simulation import checks, tidy
+from tests.simulation import checks, jobs
 from tests.simulation.jobs import Jobs
-from tests.simulation.market import SHAPE
 from tests.simulation.sabotage import sabotage
-from tests.simulation.tidy import Tidy
 
 Changes = list[tuple[Any, str, Any]]
 
@@ -55,7 +54,7 @@ def parts_over_absent_spans() -> Changes:
     return [(Transform, "_plan", plan)]
 
 
-@sabotage("parts are named {start}-{stop}: a forward listing can lose coverage", within=4_000)
+@sabotage("parts are named {start}-{stop}: a forward listing can lose coverage", within=600)
 def parts_named_by_start() -> Changes:
     def stem(name: PartName) -> str:
         return f"{name.span.start:020}-{name.span.stop:020}"
@@ -105,20 +104,20 @@ def superseded_by_union() -> Changes:
 
     return [
         (parts, "superseded", superseded),
-        (tidy, "superseder", lambda existing, part: next(s for s in existing if s != part)),
+        (_Listed, "container", lambda listed, part: next(s for s in listed.live if s != part)),
     ]
 
 
-@sabotage("compaction deletes what it read before it writes")
+@sabotage("what a part supersedes is deleted before that part is written")
 def delete_before_create() -> Changes:
-    real = Tidy.store
+    real = Builder._sources
 
-    def store(tidy: Tidy, version: int, cell: Span, data: bytes, *rest: Any) -> None:
-        for part in rest[1]:
-            tidy.lake.store.delete(part.key)
-        real(tidy, version, cell, data, *rest)
+    def sources(builder: Builder, task: PartTask, rejected: Any) -> Iterator[Any]:
+        yield from real(builder, task, rejected)
+        for one in task.inside:
+            builder.lake.store.delete(part_key(task.version, task.market, one))
 
-    return [(Tidy, "store", store)]
+    return [(Builder, "_sources", sources)]
 
 
 @sabotage("compaction writes a cell of which it read only some")
@@ -128,17 +127,12 @@ def compaction_from_uncovered_inputs() -> Changes:
         starts = sorted({part.start // size * size for part in existing})
         return [cell for start in starts if (cell := Span(start, start + size)) not in existing]
 
-    return [(tidy, "cells", wanted), (tidy, "whole", lambda *_: True)]
+    return [(parts, "to_compact", wanted)]
 
 
-@sabotage("superseded parts are deleted at once")
+@sabotage("superseded parts are deleted at once", within=400)
 def no_grace() -> Changes:
-    return [(tidy, "GRACE", timedelta())]
-
-
-@sabotage("a part is deleted though its superseder is damaged", within=2_000)
-def superseder_not_verified() -> Changes:
-    return [(Tidy, "sound", lambda *_: True)]
+    return [(jobs, "GRACE", timedelta())]
 
 
 @sabotage("a zombie overwrites the part that others have read", within=200)
@@ -157,19 +151,6 @@ def parts_are_put() -> Changes:
 @sabotage("a part goes out without its quarantine")
 def quarantine_not_written() -> Changes:
     return [(Lake, "quarantine", lambda *_: None)]
-
-
-@sabotage("a damaged part is taken over into a larger one", within=400)
-def damaged_parts_are_reused() -> Changes:
-    def read_part(lake: Lake, table: Any, version: int, market: Market, span: Span) -> Any:
-        try:
-            return real(lake, table, version, market, span)
-        except ObjectCorrupt:
-            key = part_key(version, market, span)
-            return build.ReadPart(key, lake.store.read(key), SHAPE, [])
-
-    real = build.read_part
-    return [(build, "read_part", read_part)]
 
 
 @sabotage("readers prefer a version that a rebuild has not completed")

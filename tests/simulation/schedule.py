@@ -25,6 +25,7 @@ R = TypeVar("R")
 GO, SWITCH, PAUSE, KILL, KILL_AFTER, LOST, AGAIN, FAIL = range(8)
 # How likely each of these is, GO apart, when something is read, and when it is written.
 READS = Odds(0.2, 0.002, 0.002, 0.0, 0.0, 0.0, 0.0015)
+SLOW_READS = Odds(0.2, 0.06, 0.002, 0.0, 0.0, 0.0, 0.0015)
 # Between two pages of a listing.
 PAGES = Odds(0.5, 0.01, 0.002, 0.0, 0.0, 0.0, 0.0015)
 SLOW_PAGES = Odds(0.1, 0.5, 0.002, 0.0, 0.0, 0.0, 0.0015)
@@ -32,6 +33,10 @@ WRITES = Odds(0.3, 0.02, 0.012, 0.012, 0.015, 0.02, 0.008)
 # How long a process that is paused sleeps: longer than a settle time, than a day's grace.
 SLEEPS = (90.0, 3_600.0, 100_000.0)
 MOST_STEPS = 20_000
+
+
+# What only a bug raises.
+CRASHES = (AssertionError, ValueError, TypeError, LookupError, AttributeError)
 
 
 class Killed(BaseException):
@@ -63,6 +68,7 @@ class Process:
     until: datetime | None = None
     slept: bool = False
     torn: bool = False
+    reads: Odds = READS
     pages: Odds = PAGES
     # What it must have seen: how much had changed when it began, and what was said by then.
     since: int = 0

@@ -16,7 +16,6 @@ from tests.simulation.schedule import (
     FAIL,
     KILL_AFTER,
     LOST,
-    READS,
     WRITES,
     Process,
     Schedule,
@@ -113,7 +112,8 @@ class DiskOf:
                 self.disk.watcher.deleted(self.process, key)
         self._written(found, key)
 
-    def _read(self, what: str, key: str, odds: Odds = READS) -> None:
+    def _read(self, what: str, key: str, odds: Odds | None = None) -> None:
+        odds = odds or self.process.reads
         if self.disk.schedule.point(self.process, what, key, odds) == FAIL:
             self.disk.schedule.counts["failed reads"] += 1
             raise StoreError(f"{key} could not be read", "the store is busy")
@@ -135,14 +135,14 @@ class DiskOf:
         since = -1
         try:
             while True:
-                self._read("list", prefix, READS if since < 0 else self.process.pages)
+                self._read("list", prefix, self.process.reads if since < 0 else self.process.pages)
                 since = len(disk.changes) if since < 0 else since
                 place = bisect_right(keys, after) if after >= prefix else bisect_left(keys, prefix)
                 page = []
                 for key in keys[place : place + size]:
                     if not key.startswith(prefix):
                         break
-                    page.append(Entry(key, len(disk.objects[key])))
+                    page.append(Entry(key, len(disk.objects[key]), disk.born[key]))
                 yield from page
                 if len(page) < size:
                     break
@@ -164,3 +164,13 @@ class DiskOf:
 
     def locate(self, key: str) -> str:
         return f"memory://{key}"
+
+    def now(self) -> datetime:
+        return self.disk.schedule.now
+
+    def leftovers(self, before: datetime) -> Iterator[str]:
+        del before  # a write either happened or did not
+        return iter(())
+
+    def sweep(self, leftover: str) -> None:
+        del leftover

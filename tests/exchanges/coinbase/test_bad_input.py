@@ -69,7 +69,7 @@ def test_a_row_ends_where_all_readers_say_and_the_certificate_tells(case: Row) -
     shown, found = [row[2] for row in lake.shown()], lake.report()
     refused = [row for part in lake.parts() for row in quarantined(lake, part)]
     certificate = found.certificate
-    assert found.damaged == ()
+    assert certificate.damaged == ()
     if case.reason is None:
         assert (shown, refused, certificate.status) == (whole(1, LAST + 1), [], "proven")
         return

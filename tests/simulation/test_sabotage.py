@@ -1,0 +1,44 @@
+"""Each deliberate breakage of the product is caught by the simulation."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation import sabotage_raw, sabotage_table
+from tests.simulation.sabotage import SABOTAGES, Sabotage
+from tests.simulation.world import simulate
+
+# Each has registered its own when it was imported.
+FILES = (sabotage_raw, sabotage_table)
+
+
+def schedules_needed(one: Sabotage) -> int:
+    """How many schedules until a promise is seen broken; 0 if none is within its bound."""
+    for number in range(1, one.within + 1):
+        if simulate(number, sabotage=one).violation is not None:
+            return number
+    return 0
+
+
+def marked(one: Sabotage) -> object:
+    return pytest.param(one, id=one.name, marks=[pytest.mark.heavy] if one.within > 60 else [])
+
+
+@pytest.mark.parametrize("one", [marked(one) for one in SABOTAGES])
+def test_a_sabotage_is_caught(one: Sabotage) -> None:
+    needed = schedules_needed(one)
+    print(f"{one.name}: {needed} schedules ({one.breaks})")  # noqa: T201
+    assert 0 < needed <= one.within
+
+
+def test_there_are_enough_of_them_and_each_is_undone() -> None:
+    assert len({one.name for one in SABOTAGES}) == len(SABOTAGES) >= 15
+    homes = {one.changes.__module__ for one in SABOTAGES}
+    assert homes == {file.__name__ for file in FILES}
+    for one in SABOTAGES:
+        before = [getattr(where, name) for where, name, _ in one.changes()]
+        with one():
+            pass
+        assert [getattr(where, name) for where, name, _ in one.changes()] == before
+    # With none of them the same schedules pass: see test_simulation.
+    assert simulate(1).violation is None
