@@ -27,7 +27,9 @@ def make_table(url: str, table: str = TABLE, key: str = "name") -> None:
         AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )
-    there.get_waiter("table_exists").wait(TableName=table, WaiterConfig={"Delay": 0.1})
+    there.get_waiter("table_exists").wait(
+        TableName=table, WaiterConfig={"Delay": 0.1, "MaxAttempts": 600}
+    )
 
 
 class _Silent(WSGIRequestHandler):
