@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -61,8 +62,10 @@ def moto() -> Iterator[str]:
 @contextmanager
 def dynalite() -> Iterator[str]:
     assert DYNALITE
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])  # to dynalite 0 means its default
     process = subprocess.Popen(
-        [DYNALITE, "--host", "127.0.0.1", "--port", "0", "--createTableMs", "0"],
+        [DYNALITE, "--host", "127.0.0.1", "--port", port, "--createTableMs", "0"],
         stdout=subprocess.PIPE,
         text=True,
     )
