@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -27,7 +28,9 @@ def make_table(url: str, table: str = TABLE, key: str = "name") -> None:
         AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )
-    there.get_waiter("table_exists").wait(TableName=table, WaiterConfig={"Delay": 0.1})
+    there.get_waiter("table_exists").wait(
+        TableName=table, WaiterConfig={"Delay": 0.1, "MaxAttempts": 600}
+    )
 
 
 class _Silent(WSGIRequestHandler):
@@ -59,8 +62,10 @@ def moto() -> Iterator[str]:
 @contextmanager
 def dynalite() -> Iterator[str]:
     assert DYNALITE
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])  # to dynalite 0 means its default
     process = subprocess.Popen(
-        [DYNALITE, "--host", "127.0.0.1", "--port", "0", "--createTableMs", "0"],
+        [DYNALITE, "--host", "127.0.0.1", "--port", port, "--createTableMs", "0"],
         stdout=subprocess.PIPE,
         text=True,
     )
