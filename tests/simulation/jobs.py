@@ -12,7 +12,7 @@ from schemahub.core.span import Span
 from schemahub.core.spec import ExchangeSpec
 from schemahub.pipelines import ingest as ingests
 from schemahub.pipelines.build import Builder, RawRows
-from schemahub.pipelines.compact import GRACE, Choose, Compact
+from schemahub.pipelines.compact import GRACE, Choose, Compact, Outcome
 from schemahub.pipelines.compare import Comparer
 from schemahub.pipelines.garbage import Garbage
 from schemahub.pipelines.ingest import Ingest
@@ -22,7 +22,7 @@ from schemahub.pipelines.repair import Repair
 from schemahub.pipelines.source import Source
 from schemahub.pipelines.transform import Transform
 from schemahub.pipelines.verify import Report, Verify
-from schemahub.ports import NoMetrics
+from schemahub.ports import NoMetrics, Unlocked
 from tests.simulation.checks import Checks
 from tests.simulation.exchange import Exchange, Line
 from tests.simulation.market import MARKET, READER, positions
@@ -127,16 +127,23 @@ class Jobs:
     def verify(self) -> Report:
         return self.verifier().market(MARKET, deep=True)
 
+    def compaction(self) -> Compact:
+        def transform(choose: Choose) -> Transform:
+            return Transform(
+                self.lake, self.builder, self.specs, self.tasks(), NoMetrics(), choose
+            )
+
+        return Compact(self.lake, PlainTable(), transform, NoMetrics(), GRACE)
+
     def compact(self) -> None:
         """Larger cells from parts, and the removal of what is superseded."""
-
-        def transform(choose: Choose) -> Transform:
-            return Transform(self.lake, self.builder, self.specs, self.tasks(), NoMetrics(), choose)
-
-        pipeline = Compact(self.lake, PlainTable(), transform, NoMetrics(), GRACE)
-        for outcome in pipeline.run([MARKET], 1):
+        for outcome in self.compaction().run([MARKET], 1):
             if outcome.error is not None:
                 raise outcome.error
+
+    def delete(self) -> None:
+        """The removal alone: short, so that readers are often met in the middle."""
+        self.compaction().remove(Outcome(MARKET), Unlocked())
 
     def remove_versions(self) -> None:
         garbage = Garbage(self.lake, PlainTable(), NoMetrics(), GRACE)

@@ -31,16 +31,16 @@ JUMPS = (5.0, 61.0, 3_700.0, 90_000.0)
 # What a schedule's processes do: everything, or mostly one thing that races with itself.
 MIXED = (
     "ingest", "ingest", "ingest", "ingest", "transform", "transform", "transform", "reader",
-    "reader", "full", "since", "repair", "audit", "rebuild", "compact", "compact", "verify",
+    "reader", "full", "since", "repair", "audit", "rebuild", "delete", "compact", "verify",
 )  # fmt: skip
 TABLE = (
     "ingest", "ingest", "since", "transform", "transform", "transform", "transform", "transform",
-    "reader", "reader", "reader", "rebuild", "compact", "compact", "versions",
+    "reader", "reader", "reader", "rebuild", "delete", "delete", "versions",
 )  # fmt: skip
 # In turn, with listings that take as long as several of the others.
 SLOW = ("since", "transform", "full", "transform", "ingest", "reader")
 # In turn, with a reader that sleeps while what it listed is superseded and deleted.
-NIGHTS = ("full", "transform", "reader", "ingest", "transform", "compact", "reader")
+NIGHTS = ("full", "transform", "reader", "ingest", "transform", "delete", "reader")
 SCRIPTS = {SLOW: RULES[-1], NIGHTS: RULES[0]}
 THEMES = (MIXED, MIXED, TABLE, SLOW, NIGHTS)
 
@@ -53,6 +53,7 @@ WORK: dict[str, Work] = {
     "transform": lambda jobs: jobs.transform(rebuild=False),
     "rebuild": lambda jobs: jobs.transform(rebuild=True),
     "reader": Jobs.read,
+    "delete": Jobs.delete,
     "compact": Jobs.compact,
     "versions": Jobs.remove_versions,
     "verify": Jobs.verify,
@@ -148,7 +149,7 @@ class World:
         number = len(self.schedule.processes)
         place = number % len(self.theme) if self.script else self.dice.pick(len(self.theme))
         kind = self.theme[place] if number or self.script else "ingest"
-        if kind in {"compact", "versions"} and self.dice.pick(3):
+        if kind in {"delete", "compact", "versions"} and self.dice.pick(3):
             # It runs nightly, as a rule; who sleeps longer than a night finds its files gone.
             self.schedule.tick(NIGHT)
         process = self.start(kind)

@@ -117,7 +117,7 @@ class Compact:
         for merged in self.transform(_cells).run(markets, rebuild=False, workers=workers):
             outcome = _continued(merged)
             try:
-                self._remove(outcome, lease)
+                self.remove(outcome, lease)
             except Interrupted:
                 raise
             except SchemaHubError as error:
@@ -159,7 +159,8 @@ class Compact:
             tuple(Heir(listed.version, span) for listed, span in heirs),
         )
 
-    def _remove(self, outcome: Outcome, lease: Lease) -> None:
+    def remove(self, outcome: Outcome, lease: Lease) -> None:
+        """Removes what may go of a market, in the order of `doomed`. Raises StoreError."""
         now = self.lake.store.now()
         whole: dict[Heir, bool] = {}
         for doomed in self.doomed(outcome.market):
