@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 
 KNOWN = {
+    15: "a hole below a row that is held as bad; also told by its decisions",
     24: "a hole right below a row that is held as bad was never attested absent",
     35: "the same, with sightings of two earlier runs",
     37: "two ingests at once, one of which asks for more: complete by its own origin",

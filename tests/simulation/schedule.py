@@ -28,7 +28,7 @@ READS = Odds(0.2, 0.002, 0.002, 0.0, 0.0, 0.0, 0.0015)
 SLOW_READS = Odds(0.2, 0.06, 0.002, 0.0, 0.0, 0.0, 0.0015)
 # Between two pages of a listing.
 PAGES = Odds(0.5, 0.01, 0.002, 0.0, 0.0, 0.0, 0.0015)
-SLOW_PAGES = Odds(0.1, 0.5, 0.002, 0.0, 0.0, 0.0, 0.0015)
+SLOW_PAGES = Odds(0.1, 0.3, 0.002, 0.0, 0.0, 0.0, 0.0015)
 WRITES = Odds(0.3, 0.02, 0.012, 0.012, 0.015, 0.02, 0.008)
 # How long a process that is paused sleeps: longer than a settle time, than a day's grace.
 SLEEPS = (90.0, 3_600.0, 100_000.0)
@@ -68,6 +68,8 @@ class Process:
     until: datetime | None = None
     slept: bool = False
     torn: bool = False
+    # It will sleep long, once.
+    drowsy: bool = False
     reads: Odds = READS
     pages: Odds = PAGES
     # What it must have seen: how much had changed when it began, and what was said by then.
@@ -121,7 +123,11 @@ class Schedule:
         if found == KILL:
             self.kill(process)
         if found == PAUSE:
-            process.until = self.now + timedelta(seconds=SLEEPS[self.dice.pick(len(SLEEPS))])
+            seconds = SLEEPS[self.dice.pick(len(SLEEPS))]
+            if process.drowsy:
+                process.drowsy, seconds = False, SLEEPS[-1]
+                process.reads, process.pages = READS, PAGES
+            process.until = self.now + timedelta(seconds=seconds)
             process.slept = True
             self.counts["pauses"] += 1
             self.note(process, "sleeps until", process.until)

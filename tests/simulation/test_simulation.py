@@ -82,6 +82,7 @@ def test_a_schedule_that_once_broke_a_promise_breaks_none(seed: int) -> None:
 
 
 def test_decisions_that_once_broke_a_promise_break_none() -> None:
+    assert kept()
     for name, (seed, decisions) in kept().items():
         result = simulate(seed, decisions)
         assert result.violation is None, f"{name}: {told(result)}"

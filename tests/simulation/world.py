@@ -41,6 +41,7 @@ TABLE = (
 SLOW = ("since", "transform", "full", "transform", "ingest", "reader")
 # In turn, with a reader that sleeps while what it listed is superseded and deleted.
 NIGHTS = ("full", "transform", "reader", "ingest", "transform", "delete", "reader")
+TIDYING = {"delete", "compact", "versions"}
 SCRIPTS = {SLOW: RULES[-1], NIGHTS: RULES[0]}
 THEMES = (MIXED, MIXED, TABLE, SLOW, NIGHTS)
 
@@ -99,7 +100,9 @@ class World:
         if self.script:
             self.left = len(self.theme)
         self.damages = self.dice.pick(3)
-        self.exchange.trade(self.dice.among(8, 40), plainly=self.script)
+        # By night a larger cell is about to fill: it supersedes what was listed.
+        least, most = (24, 31) if self.theme is NIGHTS else (8, 40)
+        self.exchange.trade(self.dice.among(least, most), plainly=self.script)
 
     def run(self) -> Result:
         schedule = self.schedule
@@ -149,13 +152,13 @@ class World:
         number = len(self.schedule.processes)
         place = number % len(self.theme) if self.script else self.dice.pick(len(self.theme))
         kind = self.theme[place] if number or self.script else "ingest"
-        if kind in {"delete", "compact", "versions"} and self.dice.pick(3):
+        if kind in TIDYING and (self.script or self.dice.pick(3)):
             # It runs nightly, as a rule; who sleeps longer than a night finds its files gone.
             self.schedule.tick(NIGHT)
         process = self.start(kind)
         if kind == "reader":
-            process.reads = SLOW_READS
-            process.pages = SLOW_PAGES if self.theme is NIGHTS else SLOW_READS
+            process.drowsy = self.theme is NIGHTS
+            process.reads = process.pages = SLOW_PAGES if process.drowsy else SLOW_READS
         if self.theme is SLOW and number % 4 == 1:
             process.pages = SLOW_PAGES
 
