@@ -222,6 +222,10 @@ def _rename_part(bench: Bench) -> list[Span]:
 def _rename_raw(bench: Bench) -> list[Span]:
     name = bench.raw()
     other = _moved(name.span, bench.dice)
+    # Below the origin a page may really hold what such a name says, and the name be true.
+    lowest = bench.lake.lake.ledger(bench.market).held.start
+    if other.start < lowest:
+        other = Span(lowest, max(other.stop, lowest) + 2)
     rename(bench, bench.raw_key(name), bench.raw_key(RawName(other)))
     return [Span(min(name.span.start, other.start), max(name.span.stop, other.stop))]
 

@@ -139,6 +139,16 @@ def test_answers_about_another_market_under_a_far_name_leave_nothing_wanted() ->
     assert (found.status, found.span) == ("proven", Span(60, 200))
 
 
+def test_a_stray_name_below_the_origin_does_not_move_where_history_begins() -> None:
+    lake = whole()
+    old, new = (raw_key(BTC, RawName(Span(start, 130))) for start in (60, 58))
+    lake.store.put(new, lake.store.read(old))
+    lake.store.delete(old)
+    FakeExchange(lake, head=199).repair("run1")
+    assert lake.lake.ledger(BTC).origins == (60,)
+    assert lake.verify().span == Span(60, 200)
+
+
 @pytest.mark.heavy
 def test_many_processes_find_what_one_finds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -172,4 +172,3 @@ def test_damage_after_damage_is_found_named_and_healed() -> None:
             done += outcome in {"found", "disputed"}
         chain.assert_whole()
     assert sum((tally.found + tally.disputed).values()) == CHAINS * LENGTH
-    assert not tally.nothing

@@ -69,9 +69,11 @@ class Repair:
             self.lake.mark_bad(market, key)
         for key in report.stray_raw:
             self.lake.mark_bad(market, key, stray=True)
-        if report.lost_origin is not None:
+        # Looked at anew: a stray object, marked by now, says nothing of where history begins.
+        lost = self.lake.ledger(market).lost_origin
+        if lost is not None:
             reason = {"reason": "repair: what is held begins here, and no origin said so"}
-            self.lake.create_origin(market, report.lost_origin, reason)
+            self.lake.create_origin(market, lost, reason)
         notes = self._settle(source, market, report.disputes)
         for key in (*report.bad_parts, *report.bad_evidence):
             self._remove(market, key)

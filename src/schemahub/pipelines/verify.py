@@ -53,7 +53,6 @@ class Report:
     bad_parts: tuple[str, ...] = ()
     bad_evidence: tuple[str, ...] = ()
     disputes: tuple[Dispute, ...] = ()
-    lost_origin: int | None = None
 
 
 @dataclass
@@ -195,7 +194,6 @@ class Verify:
             _keys(found.parts),
             _keys(found.evidence),
             tuple(sorted(found.disputes)),
-            ledger.lost_origin,
         )
 
     def _absences(self, view: _View, *, deep: bool) -> None:
