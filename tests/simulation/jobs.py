@@ -129,9 +129,7 @@ class Jobs:
 
     def compaction(self) -> Compact:
         def transform(choose: Choose) -> Transform:
-            return Transform(
-                self.lake, self.builder, self.specs, self.tasks(), NoMetrics(), choose
-            )
+            return Transform(self.lake, self.builder, self.specs, self.tasks(), NoMetrics(), choose)
 
         return Compact(self.lake, PlainTable(), transform, NoMetrics(), GRACE)
 

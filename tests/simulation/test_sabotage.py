@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from schemahub.core.layout import PartName
+from schemahub.core.span import Span
 from tests.simulation import sabotage_raw, sabotage_table
 from tests.simulation.sabotage import SABOTAGES, Sabotage
+from tests.simulation.sabotage_table import PARTS_NAMED_BY_START
 from tests.simulation.world import simulate
 
 # Each has registered its own when it was imported.
@@ -29,6 +32,22 @@ def test_a_sabotage_is_caught(one: Sabotage) -> None:
     needed = schedules_needed(one)
     print(f"{one.name}: {needed} schedules ({one.breaks})")  # noqa: T201
     assert 0 < needed <= one.within
+
+
+def lost_by_a_torn_listing() -> list[Span]:
+    """A reader has listed up to any part; then a larger one is made, and what it supersedes goes.
+
+    Superseders that lie behind the place where the listing goes on.
+    """
+    listed = [Span(start, start + 4) for start in range(16, 32, 4)]
+    over = Span(16, 32)
+    return [part for part in listed if PartName(over).stem < PartName(part).stem]
+
+
+def test_parts_named_by_their_start_would_be_lost_to_a_torn_listing() -> None:
+    assert lost_by_a_torn_listing() == []
+    with PARTS_NAMED_BY_START():
+        assert lost_by_a_torn_listing() != []
 
 
 def test_there_are_enough_of_them_and_each_is_undone() -> None:
