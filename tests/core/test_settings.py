@@ -212,6 +212,8 @@ def test_the_locks_table_has_a_second_variable_that_counts_less() -> None:
     assert settings.locks_table == "theirs"
     said = {origin.name: origin.origin for origin in origins}
     assert said["locks_table"] == "environment DYNAMODB_LOCKS_TABLE"
+
+
 # ---------------------------------------------------------------- lakes in buckets
 
 
