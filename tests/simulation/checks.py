@@ -106,7 +106,7 @@ class Checks(RawChecks):
         version = self.versions.setdefault(number, Version())
         if key == complete_key(number, MARKET.exchange):
             version.complete = True
-            started = process.held & self.held
+            started = process.held & self.held & ~self.shaken(process)
             self.expect(
                 not started & ~version.union,
                 f"{process.name} completed v{number} without {positions(started & ~version.union)}",

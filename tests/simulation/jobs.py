@@ -113,6 +113,7 @@ class Jobs:
             raise outcome.error
         if outcome.state == "complete" and not rebuild:
             lacking = held & self.checks.held & ~self._in_table()
+            lacking &= ~self.checks.shaken(self.process)
             if lacking and not self.checks.removals:
                 self.checks.broken(
                     f"{self.process.name} is done, but {positions(lacking)} are not in the table"

@@ -20,6 +20,7 @@ KNOWN = {
     186: "several bad rows above a hole",
     362: "a bad row that was told badly in two ways",
     1566: "a part of an unfinished rebuild rots before it is read",
+    22964: "raw found corrupt and fetched again while a rebuild slept (the check was wrong)",
     3911: "a hole below attested ids below a bad row, across two chunks",
 }
 FOLDER = Path(__file__).parent / "decisions"

@@ -165,10 +165,15 @@ class RawChecks:
 
     def unknown(self, process: Process, span: Span) -> int:
         """What of `span` it cannot claim: not held, not attested, not lost to others meanwhile."""
-        known = self.held | self.absent
-        for name in self.marked - process.marked:
-            known |= mask(name.span)
+        known = self.held | self.absent | self.shaken(process)
         return mask(span) & ~known
+
+    def shaken(self, process: Process) -> int:
+        """What was found corrupt since it began, even if it is held again by now."""
+        bits = 0
+        for name in self.marked - process.marked:
+            bits |= mask(name.span)
+        return bits
 
     def watermark(self) -> int:
         position = max(self.origins, default=0)

@@ -103,7 +103,7 @@ def settle_time_ignored() -> Changes:
     return [(fetch, "timedelta", lambda **_: timedelta())]
 
 
-@sabotage("an answer speaks of all that it was asked for, an empty one too", within=2_500)
+@sabotage("an answer speaks of all that it was asked for, an empty one too", within=1_500)
 def silence_is_evidence() -> Changes:
     real = pages.read
 
