@@ -1,6 +1,6 @@
 """A process that takes one lease: says `got` or the owner, then waits to be ended.
 
-python tests/lease_taker.py KIND PLACE TTL OWNER
+python -m tests.lease_taker KIND PLACE TTL OWNER
 """
 
 from __future__ import annotations

@@ -25,14 +25,15 @@ from schemahub.ports import Lease, Unlocked
 from tests.e2e.world import snapshot
 from tests.lease_places import NAME, TTL, Hands, beat, elsewhere, files, got, holds, refused
 
-TAKER = Path(__file__).parents[1] / "lease_taker.py"
+ROOT = Path(__file__).parents[2]
 
 
 @contextmanager
 def taker(folder: Path, kind: str = "file") -> Iterator[subprocess.Popen[str]]:
     """A process that has the lease."""
     process = subprocess.Popen(
-        [sys.executable, str(TAKER), kind, str(folder), str(TTL), "another process"],
+        [sys.executable, "-m", "tests.lease_taker", kind, str(folder), str(TTL), "another process"],
+        cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

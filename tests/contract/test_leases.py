@@ -88,10 +88,10 @@ def test_of_sixteen_threads_one_gets_it(there: Place) -> None:
 
 @pytest.mark.heavy
 def test_of_eight_processes_one_gets_it(there: Place) -> None:
-    script = Path(__file__).parents[1] / "lease_taker.py"
     crew = [
         subprocess.Popen(
-            [sys.executable, str(script), *there.arguments, "90", f"number {number}"],
+            [sys.executable, "-m", "tests.lease_taker", *there.arguments, "90", f"number {number}"],
+            cwd=Path(__file__).parents[2],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )
         for number in range(8)

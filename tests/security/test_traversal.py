@@ -51,7 +51,9 @@ def test_a_market_of_the_command_line_leads_nowhere(wall: Wall, market: str) -> 
         assert said.code in {1, 2, 3}, (command, said)
         unharmed(said, walled, before)
     stored = [str(path.relative_to(walled.world.lake)) for path in walled.world.lake.rglob("*")]
-    assert all(name.startswith(("runs", "raw_coinbase_trades")) for name in stored), stored
+    assert all(name.startswith(("runs", "leases", "raw_coinbase_trades")) for name in stored), (
+        stored
+    )
 
 
 @pytest.mark.parametrize("exchange", ["../x", "/etc", "..", "coinbase/../x", "", "coinbase\0"])
