@@ -107,6 +107,23 @@ def test_a_crashed_rebuild_is_resumed(lake: RawLake, at: int, after: bool) -> No
     assert changed.verify().status == "proven"
 
 
+def test_what_rotted_in_a_crashed_rebuild_is_made_anew_before_readers_prefer_it(
+    lake: RawLake,
+) -> None:
+    mortal = RawLake(store=Mortal(lake.store, at=4, after=True))
+    with suppress(Killed):
+        mortal.transform(rebuild=True)
+    part = lake.parts(version=2)[0]
+    key = part_key(2, BTC, part)
+    data = bytearray(lake.store.read(key))
+    data[len(data) // 2] ^= 1
+    lake.store.put(key, bytes(data))
+    assert lake.transform(rebuild=True).state == "complete"
+    assert lake.lake.complete(2, "coinbase")
+    assert lake.shown() == truth(1, 60)
+    assert lake.verify().status == "proven"
+
+
 def test_a_crashed_rebuild_of_another_spec_is_left_and_the_next_takes_one_more(
     lake: RawLake,
 ) -> None:

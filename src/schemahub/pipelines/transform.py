@@ -14,9 +14,9 @@ from schemahub.core.errors import (
     SchemaHubError,
     StoreError,
 )
-from schemahub.core.layout import Market, complete_key, job_lease, raw_key
+from schemahub.core.layout import Market, complete_key, job_lease, part_key, raw_key
 from schemahub.core.span import Coverage, Span
-from schemahub.pipelines.build import Builder, Built, PartTask
+from schemahub.pipelines.build import Builder, Built, PartTask, read_part
 from schemahub.pipelines.lake import Lake, Specs, rebuild_version, target_version
 from schemahub.pipelines.turn import LOST, turn
 from schemahub.ports import Lease, Leases, Metrics, NoLeases, Tasks
@@ -104,6 +104,8 @@ class Transform:
         outcomes = {market: Outcome(market) for market in markets}
         known = [market for market in markets if self._known(market, outcomes[market])]
         versions = self.versions(known, rebuild=rebuild)
+        if rebuild:
+            self._distrust(known, versions)
         again = known
         for _ in range(ROUNDS):
             tasks = [
@@ -125,6 +127,19 @@ class Transform:
         if rebuild:
             self._complete(versions, outcomes)
         yield from outcomes.values()
+
+    def _distrust(self, markets: Sequence[Market], versions: dict[str, int]) -> None:
+        """Removes what rotted in a rebuild that died: once it is complete readers prefer it."""
+        for market in markets:
+            version = versions[market.exchange]
+            # The first version is complete from the start: what is wrong in it is for repair.
+            for span in self.lake.parts(version, market) if version > 1 else ():
+                try:
+                    read_part(self.lake, self.builder().table, version, market, span)
+                except ObjectCorrupt:
+                    key = part_key(version, market, span)
+                    self.lake.store.delete(key)
+                    self.metrics.emit("damage.removed", market=str(market), key=key)
 
     def _known(self, market: Market, outcome: Outcome) -> bool:
         try:
