@@ -158,6 +158,19 @@ def test_a_missing_object_is_told_apart(tmp_path: Path) -> None:
             duck.sql("SELECT nothing FROM trades").arrow()
 
 
+@pytest.mark.heavy
+def test_a_missing_object_never_leaves_a_query_waiting(tmp_path: Path) -> None:
+    """Where errors of Python's passed through Arrow's scanner, one in some hundreds hung."""
+    pieces = [write_part(tmp_path, BTC, Span(1, 9)), write_part(tmp_path, BTC, Span(9, 20))]
+    Path(pieces[1].location).unlink()
+    for _ in range(400):
+        with (
+            Duck(pieces, [], objects=FolderObjects()) as duck,
+            pytest.raises(ObjectMissing),
+        ):
+            duck.sql("SELECT sum(price) FROM trades").arrow()
+
+
 @pytest.mark.parametrize("damage", ["empty", "text", "tail", "head", "footer", "page"])
 def test_a_corrupt_object_is_told_apart(tmp_path: Path, damage: str) -> None:
     good = write_part(tmp_path, BTC, Span(1, 9))

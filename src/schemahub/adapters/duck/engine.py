@@ -93,7 +93,7 @@ class Duck:
                 self._remote.lend(cursor)
             text = admit(cursor, query)
             cursor.execute(text, params)
-            return Result(cursor, self._fault)
+            return Result(cursor, self._fault, self._check)
         except FAULTS as error:
             cursor.close()
             raise self._fault(error) from error
@@ -104,6 +104,11 @@ class Duck:
     def _fault(self, error: Exception) -> SchemaHubError:
         told = self._remote.error if self._remote else None
         return told or fault(error, self._locations)
+
+    def _check(self) -> None:
+        """Raises what a file gave, should the engine have been content all the same."""
+        if self._remote is not None and self._remote.error is not None:
+            raise self._remote.error
 
     def close(self) -> None:
         self._connection.close()

@@ -16,7 +16,7 @@ import pyarrow.dataset as ds
 from pyarrow import fs
 
 from schemahub.adapters.duck.views import FileSlice, Lent, Piece, by_market
-from schemahub.core.errors import ObjectMissing, SchemaHubError
+from schemahub.core.errors import SchemaHubError
 from schemahub.core.layout import Market
 from schemahub.core.trade import PRECISION, SCALE, UNIFIED_SCHEMA
 from schemahub.ports import Objects, Opened
@@ -37,8 +37,9 @@ _ALL = "lake_files"
 class Remote:
     """Tables over the files of `slices`, opened by `objects`; nothing is opened before a query.
 
-    `error` is the first error that a file gave: on its way through the engine it would
-    become words.
+    `error` is the first error that a file gave. It is kept here, and Arrow is told that the
+    file ends: an error of Python's that passes through its scanner, which may hold a lock
+    then, can wait for this thread while this thread waits for that lock, for ever.
     """
 
     def __init__(self, objects: Objects, slices: Sequence[FileSlice]) -> None:
@@ -92,18 +93,25 @@ class Remote:
         try:
             return self._objects.open(location)
         except SchemaHubError as error:
-            self._note(error)
+            self.error = self.error or error
+            return _Ended()
 
     def read(self, opened: Opened, start: int, stop: int) -> bytes:
         try:
             return opened.read_at(start, stop)
         except SchemaHubError as error:
-            self._note(error)
+            self.error = self.error or error
+            return b""
 
-    def _note(self, error: SchemaHubError) -> NoReturn:
-        self.error = self.error or error
-        kind = FileNotFoundError if isinstance(error, ObjectMissing) else OSError
-        raise kind(str(error)) from error
+
+class _Ended:
+    """ports.Opened of what cannot be opened: no Parquet file, as Arrow itself finds."""
+
+    size = 0
+
+    def read_at(self, start: int, stop: int) -> bytes:
+        del start, stop
+        return b""
 
 
 class _File(io.RawIOBase):

@@ -48,9 +48,11 @@ class Result:
         self,
         cursor: duckdb.DuckDBPyConnection,
         fault: Callable[[Exception], SchemaHubError],
+        check: Callable[[], None],
     ) -> None:
         self._cursor = cursor
         self._fault = fault
+        self._check = check
         self._taken = False
         self.columns: tuple[tuple[str, str], ...] = tuple(
             (str(name), str(kind)) for name, kind, *_ in cursor.description or ()
@@ -88,6 +90,7 @@ class Result:
                 for batch in reader:
                     if batch.num_rows:
                         yield _as(batch, schema)
+            self._check()
         except (*FAULTS, OSError, pa.ArrowException) as error:
             raise self._fault(error) from error
         finally:
