@@ -101,3 +101,30 @@ def test_a_damaged_heir_is_told_and_kept_apart(grown: World) -> None:
     grown.ok("repair")
     grown.ok("compact", "--grace", "0s")
     grown.assert_whole()
+
+
+def test_a_version_whose_heir_is_damaged_stays_and_that_is_no_success(grown: World) -> None:
+    grown.ok("transform", "--rebuild")
+    heir = grown.parts(version=2)[-1]
+    data = bytearray(heir.read_bytes())
+    data[len(data) // 2] ^= 1
+    heir.write_bytes(bytes(data))
+    said = grown.run("compact", "--old-versions", "--grace", "0s")
+    assert said.code == 3
+    assert said.err.count(heir.name) == 1
+    assert grown.parts(version=1)
+    assert grown.last_run()["exit_code"] == 3
+    grown.ok("repair")
+    grown.ok("compact", "--old-versions", "--grace", "0s")
+    grown.assert_whole()
+
+
+def test_a_version_is_not_one_markets(grown: World) -> None:
+    assert grown.run("compact", BTC, "--old-versions").code == 2
+
+
+def test_not_even_without_a_grace_is_a_living_writers_file_swept(grown: World) -> None:
+    half = grown.parts()[0].parent / f".{'c' * 24}.tmp"
+    half.write_bytes(b"half")
+    grown.ok("compact", "--grace", "0s")
+    assert half.exists()

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from schemahub.adapters.store_memory import MemoryStore
 from schemahub.core import parts
-from schemahub.core.layout import complete_key, part_key, part_prefix, plan_key, quarantine_prefix
+from schemahub.core.layout import (
+    RawName,
+    complete_key,
+    part_key,
+    part_prefix,
+    plan_key,
+    quarantine_prefix,
+    raw_key,
+)
 from schemahub.core.span import Coverage, Span
 from tests.pipelines.raw_lake import BTC, RawLake, small_cells, truth, wire
 from tests.pipelines.stores import Killed, Mortal, Vanishing, Watched
@@ -236,7 +244,8 @@ def test_what_a_zombie_makes_again_goes_again(lake: RawLake, clock: Hand) -> Non
     assert lake.shown() == truth(1, 40)
 
 
-def test_the_quarantine_of_removed_parts_goes_that_of_live_ones_stays(clock: Hand) -> None:
+def test_quarantine_is_never_removed(clock: Hand) -> None:
+    """Its names know no versions: a rebuild may just rely on an object that was there."""
     lake = RawLake(store=MemoryStore(clock))
     lake.origin(1)
     rows = [wire(n, price="-1") if n == 2 else wire(n) for n in range(9, 0, -1)]
@@ -244,22 +253,42 @@ def test_the_quarantine_of_removed_parts_goes_that_of_live_ones_stays(clock: Han
     lake.transformed()
     lake.put(3, 10)
     lake.transformed()
-    prefix = quarantine_prefix(BTC)
-    assert len(list(lake.store.list(prefix))) == 2
+    before = list(lake.store.list(quarantine_prefix(BTC)))
+    assert len(before) == 2
     clock.time += DAY
-    outcome = lake.compact()
-    assert outcome.removed >= 2  # the small part and what stood in quarantine of it
-    assert len(list(lake.store.list(prefix))) == 1
+    assert lake.compact().removed == 1
+    assert list(lake.store.list(quarantine_prefix(BTC))) == before
     found = lake.verify()
     assert [(hole.span, hole.status) for hole in found.holes] == [(Span(2, 3), "quarantined")]
 
 
-def test_quarantine_without_an_heir_stays(lake: RawLake, clock: Hand) -> None:
-    # A builder writes what it refuses before it writes its part, and may have died between.
-    lake.lake.quarantine(BTC, Span(200, 204), b"{}\n")
-    clock.time += DAY
-    lake.compact()
-    assert len(list(lake.store.list(quarantine_prefix(BTC)))) == 1
+def test_a_cell_is_not_written_from_parts_of_which_one_cannot_be_read(clock: Hand) -> None:
+    lake = RawLake(store=MemoryStore(clock))
+    lake.origin(0)
+    lake.put(0, 16)
+    for start in range(0, 16, 4):
+        span = Span(start, start + 4)
+        lake.store.create(part_key(1, BTC, span), _part(lake, span))
+    lake.store.create(plan_key(1, "coinbase"), lake.spec.shape().encode() + b"\n")
+    lake.lake.mark_bad(BTC, raw_key(BTC, RawName(Span(0, 16))))
+    key = part_key(1, BTC, Span(4, 8))
+    lake.store.put(key, lake.store.read(key)[:-1])
+    outcome = lake.compact(timedelta())
+    assert (outcome.state, outcome.parts) == ("failed", 0)
+    assert key in str(outcome.error)
+    assert Span(0, 16) not in spans(lake)
+
+
+def test_crossing_parts_are_no_cover_of_a_cell(clock: Hand) -> None:
+    lake = RawLake(store=MemoryStore(clock))
+    lake.origin(0)
+    for start, stop in ((0, 3), (1, 4)):
+        span = Span(start, stop)
+        lake.store.create(part_key(1, BTC, span), _part(lake, span))
+    lake.store.create(plan_key(1, "coinbase"), lake.spec.shape().encode() + b"\n")
+    assert lake.compact(timedelta()).parts == 0
+    assert spans(lake) == {Span(0, 3), Span(1, 4)}
+    assert lake.shown() == truth(0, 4)
 
 
 # ---------------------------------------------------------------- any history

@@ -16,7 +16,6 @@ from schemahub.core.layout import (
     AbsentName,
     complete_key,
     parse_part,
-    parse_quarantine,
     parse_raw,
     part_prefix,
     quarantine_key,
@@ -86,8 +85,6 @@ class Checks(RawChecks):
                 self._deleted_part(process, key)
             else:
                 self._deleted_mark(process, key)
-        elif key.startswith(QUARANTINE):
-            self._deleted_quarantine(process, key)
         elif key.startswith(RAW):
             name = parse_raw(key.removeprefix(RAW))
             self.expect(
@@ -260,15 +257,6 @@ class Checks(RawChecks):
             f"{process.name} deleted {key}, and the version is not gone",
         )
         version.complete = version.complete and not key.endswith("COMPLETE")
-
-    def _deleted_quarantine(self, process: Process, key: str) -> None:
-        span = parse_quarantine(key.removeprefix(QUARANTINE))
-        live = {one for version in self.versions.values() for one in parts.live(version.parts)}
-        self.expect(
-            span is not None and span not in live and any(one.covers(span) for one in live),
-            f"{process.name} deleted {key}, which a live part may need",
-        )
-        self.damaged.discard(key)
 
     def _union(self) -> int:
         union = 0

@@ -14,6 +14,7 @@ from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
 from schemahub.cli.verify import explicit_exchange
 from schemahub.cli.words import count, size, tell
+from schemahub.core.errors import UsageError
 from schemahub.core.layout import Market
 from schemahub.core.times import duration
 from schemahub.pipelines.compact import Outcome
@@ -46,6 +47,12 @@ def command(shell: Shell, /, **options: Any) -> int:
     """
     shell.app.require_lake()
     grace = duration(options["grace"])
+    if options["old_versions"] and options["markets"]:
+        raise UsageError(
+            "--old-versions and a market exclude each other",
+            "a version holds every market of its exchange",
+            "leave the market out; --exchange E chooses one exchange",
+        )
     markets = shell.app.stored_markets(options["markets"], explicit_exchange(shell))
     exchanges = sorted({market.exchange for market in markets}) if options["old_versions"] else []
     if options["dry_run"]:
@@ -80,6 +87,7 @@ def _compact(
         for old in garbage.old_versions(exchange):
             app.stop.check()
             removed = garbage.remove(old)
+            job.owing = job.owing or old.damaged
             versions.append(_version(old) | {"removed": removed})
             _say_version(shell, old)
     traces = garbage.sweep()

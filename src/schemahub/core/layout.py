@@ -31,7 +31,6 @@ _RAW = re.compile(
 _BAD = re.compile(rf"(?P<start>{_N})-(?P<stop>{_N})\.(?P<mark>bad|stray)(?P<bad>0|[1-9][0-9]*)")
 _ORIGIN = re.compile(rf"(?P<start>{_N})\.origin")
 _PART = re.compile(rf"(?P<stop>{_N})-(?P<length>{_N})\.parquet")
-_QUARANTINE = re.compile(rf"({_N}-{_N})\.[0-9a-f]{{16}}\.jsonl")
 _VERSION = re.compile(r"v([1-9][0-9]*)")
 _LEASE = re.compile(r"leases/([a-z][a-z0-9_]*/[^/]+)\.json")
 
@@ -259,12 +258,6 @@ def quarantine_key(market: Market, span: Span, digest: str) -> str:
     So a part that is made again from other answers never meets an old one of its name.
     """
     return f"{quarantine_prefix(market)}{PartName(span).stem}.{digest[:16]}.jsonl"
-
-
-def parse_quarantine(filename: str) -> Span | None:
-    """The part whose refused rows an object of that name holds."""
-    found = _QUARANTINE.fullmatch(filename)
-    return parse_part(f"{found[1]}.parquet") if found else None
 
 
 def answers_prefix(market: Market) -> str:

@@ -43,13 +43,15 @@ def to_write(held: Coverage, existing: Iterable[Span]) -> list[Span]:
 
 
 def to_compact(existing: Iterable[Span]) -> list[Span]:
-    """Whole cells that the existing parts cover together and none contains, lowest first.
+    """Whole cells that existing parts, disjoint ones, make up and none contains, lowest first.
 
     Cells only: the union of parts is not what raw held at any one time, so an interval of
-    it could cross a part that somebody else makes.
+    it could cross a part that somebody else makes. Of parts that cross, one is not read
+    whole: their union is transform's to make, from raw.
     """
     there = list(existing)
-    return [part for part in to_write(Coverage.of(there), there) if is_cell(part)]
+    cells = (part for part in to_write(Coverage.of(there), there) if is_cell(part))
+    return [cell for cell in cells if Coverage.of(reusable(cell, there)).covers(cell)]
 
 
 def is_cell(part: Span) -> bool:

@@ -6,9 +6,9 @@ Given the same names it makes the same rows, so it may be killed, raced and repe
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from schemahub.core.errors import ObjectCorrupt, RawUnread, TooManyRejects
+from schemahub.core.errors import ObjectCorrupt, RawUnread, StoreError, TooManyRejects
 from schemahub.core.layout import Market, RawName, part_key, raw_key
 from schemahub.core.span import Coverage, Span
 from schemahub.core.spec import ExchangeSpec
@@ -53,52 +53,53 @@ class Builder:
 
     def __call__(self, task: PartTask) -> Built:
         """Raises ObjectCorrupt, ObjectMissing, TooManyRejects, StoreError."""
-        rejected: list[Rejected] = []
-        shown: list[Span] = []
+        notes = _Notes()
         quarantine = b""
 
         def refused() -> Refused:
             nonlocal quarantine
-            quarantine, found = write_rejects(_beside(rejected, Coverage.of(shown)))
+            _check_whole(task, notes)
+            quarantine, found = write_rejects(_beside(notes))
             return found
 
-        rows = self._rows(task, rejected, shown)
+        rows = self._rows(task, notes)
         part = self.table.encode(rows, task.market, task.span, task.spec.shape(), refused)
-        _check_share(task, part.facts.rows, rejected)
+        _check_share(task, part.facts.rows, notes.rejected)
         self.lake.quarantine(task.market, task.span, quarantine)
         key = part_key(task.version, task.market, task.span)
         written = self.lake.store.create(key, part.data)
-        return Built(part.facts.rows, len(rejected), len(part.data), written)
+        return Built(part.facts.rows, len(notes.rejected), len(part.data), written)
 
-    def _rows(self, task: PartTask, rejected: list[Rejected], shown: list[Span]) -> Iterator[Rows]:
+    def _rows(self, task: PartTask, notes: _Notes) -> Iterator[Rows]:
         """The rows, noting on the way which positions they are."""
-        for rows in self._sources(task, rejected):
-            shown += rows.positions().spans
+        for rows in self._sources(task, notes):
+            notes.shown += rows.positions().spans
             yield rows
 
-    def _sources(self, task: PartTask, rejected: list[Rejected]) -> Iterator[Rows]:
+    def _sources(self, task: PartTask, notes: _Notes) -> Iterator[Rows]:
         """Of parts inside it as they are, else of raw, in axis order.
 
         A part is only a cache of raw: one that is damaged in any way is not used.
         """
         position = task.span.start
         for inside in task.inside:
-            part = self._usable(task, inside)
+            part = self._usable(task, inside, notes)
             if part is None:
                 continue
             if position < inside.start:
-                yield from self._raw_rows(task, Span(position, inside.start), rejected)
-            rejected += part.refused
-            rejected += self._retold(task, inside, part.refused)
+                yield from self._raw_rows(task, Span(position, inside.start), notes)
+            notes.rejected += part.refused
+            notes.rejected += self._retold(task, inside, part.refused)
             yield from self.table.decode(part.data, part.key)
             position = inside.stop
         if position < task.span.stop:
-            yield from self._raw_rows(task, Span(position, task.span.stop), rejected)
+            yield from self._raw_rows(task, Span(position, task.span.stop), notes)
 
-    def _usable(self, task: PartTask, inside: Span) -> ReadPart | None:
+    def _usable(self, task: PartTask, inside: Span, notes: _Notes) -> ReadPart | None:
         try:
             part = read_part(self.lake, self.table, task.version, task.market, inside)
-        except ObjectCorrupt:
+        except ObjectCorrupt as error:
+            notes.unusable = notes.unusable or error
             return None
         return part if part.shape == task.spec.shape() else None
 
@@ -114,10 +115,37 @@ class Builder:
                     row for row in mapped.rejected if row.conflicts and row.position not in known
                 )
 
-    def _raw_rows(self, task: PartTask, gap: Span, rejected: list[Rejected]) -> Iterator[Rows]:
+    def _raw_rows(self, task: PartTask, gap: Span, notes: _Notes) -> Iterator[Rows]:
         for _, mapped in self.raw.read(task.market, task.spec, task.raws, gap):
-            rejected += mapped.rejected
+            notes.rejected += mapped.rejected
             yield mapped.rows
+
+
+@dataclass
+class _Notes:
+    """What was met on the way through the sources of a part.
+
+    `unusable` is the first part that could not be read.
+    """
+
+    rejected: list[Rejected] = field(default_factory=list)
+    shown: list[Span] = field(default_factory=list)
+    unusable: ObjectCorrupt | None = None
+
+
+def _check_whole(task: PartTask, notes: _Notes) -> None:
+    """A part must be whole: who is told that it supersedes others will remove them."""
+    refused = Coverage.of_ids(row.position for row in notes.rejected)
+    lacking = (Coverage.of(notes.shown) | refused).missing(task.span)
+    if not lacking:
+        return
+    if notes.unusable is not None:
+        raise notes.unusable
+    raise StoreError(
+        f"ids {lacking.spans[0]} of {task.market} are in nothing that was read for {task.span}",
+        "neither raw nor the parts that it was to be made from hold them now",
+        "`schemahub repair` finds out why",
+    )
 
 
 def _told_twice(names: tuple[RawName, ...], within: Span) -> Coverage:
@@ -134,8 +162,9 @@ def _told_twice(names: tuple[RawName, ...], within: Span) -> Coverage:
     return Coverage.of(found)
 
 
-def _beside(rejected: list[Rejected], shown: Coverage) -> list[Rejected]:
-    return [replace(row, in_table=row.position in shown) for row in rejected]
+def _beside(notes: _Notes) -> list[Rejected]:
+    shown = Coverage.of(notes.shown)
+    return [replace(row, in_table=row.position in shown) for row in notes.rejected]
 
 
 def _check_share(task: PartTask, rows: int, rejected: list[Rejected]) -> None:

@@ -16,9 +16,7 @@ from schemahub.core.errors import Interrupted, ObjectCorrupt, ObjectMissing, Sch
 from schemahub.core.layout import (
     Market,
     job_lease,
-    parse_quarantine,
     part_key,
-    quarantine_prefix,
 )
 from schemahub.core.span import Coverage, Span
 from schemahub.pipelines import transform
@@ -42,12 +40,12 @@ class Heir:
 
 @dataclass(frozen=True, slots=True)
 class Doomed:
-    """An object that may go from `free_at` on (by the store's clock) if all heirs are whole."""
+    """A part that may go from `free_at` on (by the store's clock) if its heir is whole."""
 
     key: str
     size: int
     free_at: datetime
-    heirs: tuple[Heir, ...]
+    heir: Heir
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +108,12 @@ class Compact:
 
         Raises Interrupted, ConfigError if a spec changed, and LeaseHeld if another run is at it.
         """
-        with turn(self.leases.acquire(job_lease("compact"), watch=True), "compact") as lease:
+        with turn(self.leases.acquire(job_lease("transform"), watch=True), "compact") as lease:
             yield from self._run(markets, lease, workers)
 
     def _run(self, markets: Sequence[Market], lease: Lease, workers: int) -> Iterator[Outcome]:
-        for merged in self.transform(_cells).run(markets, rebuild=False, workers=workers):
+        pipeline = self.transform(_cells)
+        for merged in pipeline.under(lease, markets, rebuild=False, workers=workers):
             outcome = _continued(merged)
             try:
                 self.remove(outcome, lease)
@@ -125,39 +124,25 @@ class Compact:
             yield outcome
 
     def doomed(self, market: Market) -> list[Doomed]:
-        """Superseded parts and what stands in quarantine of such, in the order of removal."""
+        """Superseded parts, in the order of removal.
+
+        What stands in quarantine of them stays: its names know no versions, so that a rebuild
+        may just rely on an object that was there.
+        """
         listed = [
             _Listed.of(version, self.lake.part_entries(version, market))
             for version in self.lake.every_version(market.exchange)
         ]
-        superseded = [
-            self._doomed(one.entries[span], [(one, larger)])
+        return [
+            self._doomed(one.entries[span], one, larger)
             for one in listed
             for span in parts.superseded(one.entries)
             if (larger := one.container(span)) is not None
         ]
-        # A part before its quarantine: without it the part could not be told from a damaged one.
-        return superseded + list(self._quarantine(market, listed))
 
-    def _quarantine(self, market: Market, listed: list[_Listed]) -> Iterator[Doomed]:
-        """Refused rows of parts that are live nowhere: each version holds them in a larger one."""
-        prefix = quarantine_prefix(market)
-        for entry in self.lake.store.list(prefix):
-            span = parse_quarantine(entry.key.removeprefix(prefix))
-            if span is None:
-                continue
-            heirs = [(one, found) for one in listed if (found := one.container(span)) is not None]
-            if heirs and len(heirs) == len(listed):
-                yield self._doomed(entry, heirs)
-
-    def _doomed(self, entry: Entry, heirs: Sequence[tuple[_Listed, Span]]) -> Doomed:
-        youngest = max(listed.entries[span].created_at for listed, span in heirs)
-        return Doomed(
-            entry.key,
-            entry.size,
-            youngest + self.grace,
-            tuple(Heir(listed.version, span) for listed, span in heirs),
-        )
+    def _doomed(self, entry: Entry, listed: _Listed, larger: Span) -> Doomed:
+        free_at = listed.entries[larger].created_at + self.grace
+        return Doomed(entry.key, entry.size, free_at, Heir(listed.version, larger))
 
     def remove(self, outcome: Outcome, lease: Lease) -> None:
         """Removes what may go of a market, in the order of `doomed`. Raises StoreError."""
@@ -168,7 +153,9 @@ class Compact:
                 outcome.state = "partial"
                 outcome.notes.append(LOST)
                 return
-            if doomed.free_at > now or not self._whole(outcome, doomed.heirs, whole):
+            if doomed.heir not in whole and doomed.free_at <= now:
+                whole[doomed.heir] = self._reads(outcome, doomed.heir)
+            if doomed.free_at > now or not whole[doomed.heir]:
                 outcome.waiting += 1
                 continue
             self.lake.store.delete(doomed.key)
@@ -177,13 +164,6 @@ class Compact:
             self.metrics.emit(
                 "object.superseded", market=str(outcome.market), key=doomed.key, bytes=doomed.size
             )
-
-    def _whole(self, outcome: Outcome, heirs: tuple[Heir, ...], whole: dict[Heir, bool]) -> bool:
-        """Whether each heir is, row by row, what was written; each is read once."""
-        for heir in heirs:
-            if heir not in whole:
-                whole[heir] = self._reads(outcome, heir)
-        return all(whole[heir] for heir in heirs)
 
     def _reads(self, outcome: Outcome, heir: Heir) -> bool:
         try:

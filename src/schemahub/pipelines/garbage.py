@@ -11,7 +11,6 @@ from schemahub.core.layout import (
     PROBES,
     Market,
     complete_key,
-    part_key,
     plan_key,
 )
 from schemahub.core.parts import live
@@ -20,16 +19,22 @@ from schemahub.pipelines.build import read_part
 from schemahub.pipelines.lake import Lake
 from schemahub.ports import Entry, Metrics, Table
 
+LONGEST_WRITE = timedelta(hours=1)
+
 
 @dataclass
 class OldVersion:
-    """A version below the newest complete one, and why it has to stay, if it has to."""
+    """A version below the newest complete one, and why it has to stay, if it has to.
+
+    `damaged`: because what takes its place is.
+    """
 
     exchange: str
     version: int
     newest: int
     entries: list[Entry]
     stays: list[str] = field(default_factory=list)
+    damaged: bool = False
 
     @property
     def size(self) -> int:
@@ -48,8 +53,8 @@ class Garbage:
     # ------------------------------------------------------------ traces of dead writers
 
     def traces(self) -> Iterator[str]:
-        """Halves of writes, and objects of probes, that are older than the grace."""
-        before = self.lake.store.now() - self.grace
+        """Halves of writes, and objects of probes, that are older than any write takes."""
+        before = self.lake.store.now() - max(self.grace, LONGEST_WRITE)
         yield from self.lake.store.leftovers(before)
         for entry in self.lake.store.list(PROBES):
             if entry.created_at < before:
@@ -86,7 +91,7 @@ class Garbage:
         mark = complete_key(newest, exchange)
         marked = [entry for entry in self.lake.store.list(mark) if entry.key == mark]
         if not marked or marked[0].created_at + self.grace > self.lake.store.now():
-            old.stays.append(f"v{newest} has not been complete for {self.grace}")
+            old.stays.append(f"v{newest} has not been complete for long enough")
         for market in self.lake.version_markets(version):
             if market.exchange == exchange:
                 found = self.lake.part_entries(version, market)
@@ -106,6 +111,7 @@ class Garbage:
         """
         if not old.stays:
             old.stays += self._damage(old)
+            old.damaged = bool(old.stays)
         if old.stays:
             return False
         keys = [entry.key for entry in old.entries]
@@ -124,4 +130,4 @@ class Garbage:
                 try:
                     read_part(self.lake, self.table, old.newest, market, span)
                 except (ObjectCorrupt, ObjectMissing) as error:
-                    yield f"{part_key(old.newest, market, span)}: {error}"
+                    yield str(error)

@@ -96,11 +96,12 @@ class Transform:
         """
         got = self.leases.acquire(job_lease("transform"), watch=True, wait=wait)
         with turn(got, "transform") as lease:
-            yield from self._run(markets, lease, rebuild=rebuild, workers=workers)
+            yield from self.under(lease, markets, rebuild=rebuild, workers=workers)
 
-    def _run(
-        self, markets: Sequence[Market], lease: Lease, *, rebuild: bool, workers: int
+    def under(
+        self, lease: Lease, markets: Sequence[Market], *, rebuild: bool, workers: int
     ) -> Iterator[Outcome]:
+        """The same under a lease that the caller has."""
         outcomes = {market: Outcome(market) for market in markets}
         known = [market for market in markets if self._known(market, outcomes[market])]
         versions = self.versions(known, rebuild=rebuild)
