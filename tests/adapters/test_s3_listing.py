@@ -13,7 +13,7 @@ from schemahub.adapters.store_memory import MemoryStore
 from schemahub.adapters.store_s3.listing import base_of, in_byte_order, start_for
 from schemahub.core.errors import StoreError
 from schemahub.ports import Entry
-from tests.s3_server import S3Server
+from tests.s3_server import BUCKET, S3Server
 
 segments = st.sampled_from(["a", "b", "a-", "a.b", "ab", "0", "é", "=", "a-/", "a!", "a/"])
 names = st.lists(segments.map(lambda s: s.strip("/")), min_size=1, max_size=4).map("/".join)
@@ -113,3 +113,15 @@ def test_a_service_lists_as_memory_does(
         assert list(store.list("", after)) == list(memory.list("", after))
     for folder in ("", "a/", "b/", "é/", "c/"):
         assert list(store.folders(folder)) == list(memory.folders(folder))
+
+
+def test_objects_that_stand_for_folders_hide_none(seaweed_server: S3Server) -> None:
+    prefix = seaweed_server.prefix()
+    store = seaweed_server.store(prefix)
+    key = "raw_x_trades/BTC-USD/1"
+    store.create(key, b"1")
+    for folder in ("raw_x_trades/", "raw_x_trades/BTC-USD/", "raw_x_trades/AAA/"):
+        seaweed_server.client.put_object(Bucket=BUCKET, Key=f"{prefix}/{folder}", Body=b"")
+    assert list(store.folders("")) == ["raw_x_trades"]
+    assert list(store.folders("raw_x_trades/")) == ["BTC-USD"]
+    assert [entry.key for entry in store.list("")] == [key]

@@ -127,12 +127,13 @@ def test_the_watermark_ends_the_known_run_that_holds_the_highest_origin(
 ) -> None:
     asked = [name.start for name in names if isinstance(name, OriginName)]
     ledger = Ledger.of(names)
-    # What was fetched begins at an origin: where none says so, it was lost.
     begins = [ledger.extent.start] if ledger.extent else []
-    assert ledger.lowest_origin == min([*asked, *begins], default=None)
-    assert (ledger.lost_origin is not None) == (
-        min(begins) < min(asked) if asked and begins else bool(begins)
-    )
+    assert ledger.lowest_origin == min(asked or begins, default=None)
+    # What is held begins at an origin: where none says so, one was lost, and only a look into
+    # the objects can tell whether it was.
+    held = ledger.held.start if ledger.held else None
+    below = held is not None and held < min(asked, default=held + 1)
+    assert ledger.lost_origin == (held if below else None)
     if not asked and not ledger.held:
         assert ledger.watermark is None
         return

@@ -290,3 +290,10 @@ def test_region_and_endpoint_are_taken_from_the_variables_that_others_know() -> 
     )
     own = {"SCHEMAHUB_AWS_REGION": "eu-west-3"}
     assert of(environ={**environ, **more, **own}).aws_region == "eu-west-3"
+
+
+@pytest.mark.parametrize("url", ["http://user:s3cr3t@127.0.0.1:1", "https://s3cr3t@host"])
+def test_a_password_in_an_address_is_refused_and_not_repeated(url: str) -> None:
+    for environ in ({"AWS_ENDPOINT_URL": url}, {"SCHEMAHUB_AWS_ENDPOINT_URL": url}):
+        error = refused(environ=environ)
+        assert "s3cr3t" not in f"{error} {error.do}"

@@ -184,9 +184,10 @@ def test_without_the_extra_it_says_what_to_install(
 
 
 def test_the_demo_stays_out_of_the_lake(make_s3: MakeS3, s3: S3Server) -> None:
-    said = here(["demo", "--s3-bucket", BUCKET])
-    assert said.code == 0, said.err
-    assert f"s3://{BUCKET}/schemahub-demo" in said.err
+    for _ in range(2):  # each has a place of its own
+        said = here(["demo", "--s3-bucket", BUCKET])
+        assert said.code == 0, said.err
+        assert f"s3://{BUCKET}/schemahub-demo/" in said.err
     assert s3.objects("schemahub") == {}
     assert s3.objects("schemahub-demo")
 

@@ -14,7 +14,8 @@ from schemahub.core.errors import Unreachable
 from schemahub.core.layout import OriginName, RawName, checkpoint_key, raw_key
 from schemahub.core.ledger import Ledger, write_checkpoint
 from schemahub.core.page import Answer, Request
-from schemahub.core.span import Coverage, Span
+from schemahub.core.span import NOTHING, Coverage, Span
+from schemahub.core.spec import ExchangeSpec
 from schemahub.pipelines import verify as verifying
 from tests.pipelines.damage import DAMAGES, Bench
 from tests.pipelines.exchange import FakeExchange
@@ -163,3 +164,41 @@ def test_many_processes_find_what_one_finds(
     assert together == alone
     assert alone.bad_raw
     assert alone.disputes
+
+
+def test_rubbish_below_the_origin_makes_nobody_want_it() -> None:
+    lake = whole()
+    key = raw_key(BTC, RawName(Span(5, 10)))
+    lake.store.put(key, b"rubbish")
+    assert lake.lake.ledger(BTC).lowest_origin == 60
+    lake.transform()  # marks it as corrupt
+    ledger = lake.lake.ledger(BTC)
+    assert (ledger.lowest_origin, ledger.work(ledger.wanted(200))) == (60, NOTHING)
+    FakeExchange(lake, head=199).repair("run1")
+    found = lake.verify()
+    assert (found.span, lake.lake.ledger(BTC).origins) == (Span(60, 200), (60,))
+
+
+def test_a_new_path_of_the_api_makes_older_raw_no_stray() -> None:
+    lake = whole()
+    lake.spec = with_path(lake.spec, "/v2/markets/{symbol}/trades")
+    lake.put(200, 210)
+    lake.transformed()
+    report = lake.report()
+    assert (report.stray_raw, report.certificate.status) == ((), "proven")
+
+
+def test_where_many_objects_are_not_read_it_is_the_spec_that_is_wrong() -> None:
+    lake = whole()
+    other = RawLake(market=ETH)
+    for start in range(300, 510, 10):
+        span = Span(start, start + 10)
+        lake.store.put(raw_key(BTC, RawName(span)), other.packed(other.answers(span)))
+    report = lake.report()
+    assert report.stray_raw == ()
+    assert not report.certificate.passes
+
+
+def with_path(spec: ExchangeSpec, path: str) -> ExchangeSpec:
+    trades = spec.trades.model_copy(update={"path": path})
+    return spec.model_copy(update={"trades": trades})

@@ -120,7 +120,8 @@ def test_a_checkpoint_spares_the_listing_of_what_it_vouches_for() -> None:
     for start in range(0, 47, 10):
         create(lake, RawName(Span(start, min(start + 10, 47))))
     lake.lake.save_checkpoint(BTC, lake.spec)
-    assert [name.span for name in quick(lake).objects] == [Span(40, 47)]
+    # But for its last chunk: that this is there shows that raw was not moved away.
+    assert [name.span for name in quick(lake).objects] == [Span(30, 40), Span(40, 47)]
     assert quick(lake).held == Coverage((Span(0, 47),))
 
 

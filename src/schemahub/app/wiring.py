@@ -121,7 +121,9 @@ class App:
                 "pip install 'schemahub[aws]', or unset locks_table",
             ) from error
         own = self.settings
-        lake = own.place if own.s3_bucket else str(Path(own.lake).absolute())
+        # A folder of the same name on another machine is another lake.
+        here = f"{socket.gethostname()}:{Path(own.lake).absolute()}"
+        lake = own.place if own.s3_bucket else here
         items = LeaseItems(
             own.locks_table,
             lake,
@@ -263,7 +265,15 @@ class App:
         def transform(choose: Choose) -> Transform:
             return replace(self.transform(), choose=choose)
 
-        return Compact(self.lake, ParquetTable(), transform, self.metrics, grace, self.leases)
+        return Compact(
+            self.lake,
+            ParquetTable(),
+            transform,
+            self.metrics,
+            grace,
+            self.leases,
+            self.stop.check,
+        )
 
     def garbage(self, grace: timedelta) -> Garbage:
         from schemahub.adapters.parquet import ParquetTable

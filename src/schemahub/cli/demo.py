@@ -36,7 +36,7 @@ def command(shell: Shell, /, **options: Any) -> int:
 
     Ingests two markets over HTTP from loopback, makes the table, queries it, proves it.
     Without --lake and --s3-bucket the lake is a new temporary folder; in a bucket B it is
-    s3://B/schemahub-demo.
+    s3://B/schemahub-demo/ and a name of its own.
     """
     del options
     box = Sandbox(
@@ -62,8 +62,8 @@ def _where(shell: Shell) -> Settings:
     if shell.flags["s3_bucket"]:
         bucket, slash, prefix = given.s3_bucket.partition("/")
         return Settings(
-            # Made-up trades must not get into the lake that is there.
-            s3_bucket=f"{bucket}/{prefix if slash else 'schemahub-demo'}",
+            # Made-up trades must not get into the lake that is there, nor into an older demo's.
+            s3_bucket=f"{bucket}/{prefix if slash else f'schemahub-demo/{shell.app.run_id}'}",
             aws_region=given.aws_region,
             aws_endpoint_url=given.aws_endpoint_url,
         )

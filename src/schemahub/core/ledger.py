@@ -110,17 +110,22 @@ class Ledger:
     def lowest_origin(self) -> int | None:
         """How far back this market is wanted; None if it was never asked for.
 
-        Nothing is fetched below every origin: what is held there says that one was lost.
+        A name below every origin does not move it: nobody has read yet what lies under it.
         """
-        lost = self.lost_origin
-        return min(self.origins, default=None) if lost is None else lost
+        lowest = min(self.origins, default=None)
+        if lowest is None and self.extent:
+            return self.extent.start
+        return lowest
 
     @property
     def lost_origin(self) -> int | None:
-        """Where the origin should be, if what was fetched begins below every origin."""
-        extent = self.extent
-        if extent and not any(origin <= extent.start for origin in self.origins):
-            return extent.start
+        """Where the origin should be, if what is held begins below every origin.
+
+        Nothing is fetched below every origin, so that one was lost; if what is held there
+        really is what its name says.
+        """
+        if self.held and not any(origin <= self.held.start for origin in self.origins):
+            return self.held.start
         return None
 
     @property

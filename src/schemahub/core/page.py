@@ -5,10 +5,11 @@ An answer proves exactly the ids of the good rows in it; nothing about its neigh
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import msgspec
 
@@ -250,9 +251,21 @@ def path(market: Market, spec: ExchangeSpec) -> str:
     return spec.trades.path.replace("{symbol}", quote(spec.native(market), safe=""))
 
 
-def about(answer: Answer, path: str) -> bool:
-    """Whether a kept answer is one about the market whose trades are asked for at `path`."""
-    return urlsplit(answer.url).path.endswith(path)
+def about(answer: Answer, market: Market, spec: ExchangeSpec) -> bool:
+    """False if a kept answer is one about another market, by the path that was asked for.
+
+    A path of another form proves nothing: the exchange's API, or its way to spell markets,
+    was another then.
+    """
+    before, _, after = spec.trades.path.partition("{symbol}")
+    asked_for = urlsplit(answer.url).path
+    found = re.search(f"{re.escape(before)}([^/]+){re.escape(after)}$", asked_for)
+    return found is None or _letters(found[1]) == _letters(quote(spec.native(market), safe=""))
+
+
+def _letters(native: str) -> str:
+    """A market's name without what spellings of it differ in."""
+    return "".join(char for char in unquote(native) if char.isalnum()).upper()
 
 
 def asked(answer: Answer, spec: ExchangeSpec) -> Ask:

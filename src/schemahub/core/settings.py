@@ -252,6 +252,8 @@ def _base_urls(value: object, origin: str) -> tuple[tuple[str, str], ...]:
 def _wrong(name: str, value: object, origin: str, wanted: str) -> SchemaHubError:
     kind = UsageError if origin == "flag" else ConfigError
     shown = repr(value) if isinstance(value, str) else _shown(value)
+    if "@" in shown:
+        shown = "what it is"  # where a password would be
     return kind(f"{name} cannot be {shown}", f"it is from: {origin}", f"it must be {wanted}")
 
 

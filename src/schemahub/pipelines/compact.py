@@ -87,7 +87,8 @@ class Outcome:
 class Compact:
     """The pipeline with what it needs of the world.
 
-    `transform(choose)` is the pipeline that writes the parts which `choose` names.
+    `transform(choose)` is the pipeline that writes the parts which `choose` names; `check`
+    raises Interrupted once the process was asked to stop.
     """
 
     lake: Lake
@@ -96,6 +97,7 @@ class Compact:
     metrics: Metrics
     grace: timedelta = GRACE
     leases: Leases = field(default_factory=NoLeases)
+    check: Callable[[], None] = lambda: None
 
     def merges(self, markets: Sequence[Market]) -> list[PartTask]:
         """The cells that would be written now. Raises ConfigError if a spec changed."""
@@ -149,6 +151,7 @@ class Compact:
         now = self.lake.store.now()
         whole: dict[Heir, bool] = {}
         for doomed in self.doomed(outcome.market):
+            self.check()
             if not lease.held:
                 outcome.state = "partial"
                 outcome.notes.append(LOST)

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from schemahub.core import ledger as ledgers
 from schemahub.core.errors import ConfigError, ObjectCorrupt, ObjectMissing, UsageError
 from schemahub.core.layout import (
+    BadName,
     Market,
     OriginName,
     RawEntry,
@@ -73,7 +74,11 @@ class Lake:
         prefix = raw_prefix(market)
         edge = f"{prefix}{span.start:020}"
         below = list(self._entries(market, before=edge))
-        above = list(self._entries(market, start_after=f"{prefix}{span.stop:020}"))
+        # With the last chunk that it vouches for: where that is gone, raw was moved away.
+        last = max(span.start, span.stop - spec.chunk)
+        above = list(self._entries(market, start_after=f"{prefix}{last:020}"))
+        if not any(isinstance(one, RawName) and one.span.stop == span.stop for one in above):
+            return self.ledger(market)
         return Ledger.of(below + above, cached)
 
     def save_checkpoint(self, market: Market, spec: ExchangeSpec) -> None:
@@ -81,13 +86,26 @@ class Lake:
         # Read before the listing: what is found corrupt in between makes this one unbelievable.
         corrupt = self._corrupt(market)
         for name in corrupt:
-            # Whoever noted it may have been killed before it made the marker.
-            self.store.create(raw_prefix(market) + name, b"")
+            self._mark(market, name)
         ledger = self.quick_ledger(market, spec)
         data = ledgers.write_checkpoint(market, ledger, spec.chunk, corrupt)
         key = checkpoint_key(market)
         if self._stored(key) != data:
             self.store.put(key, data)
+
+    def _mark(self, market: Market, note: str) -> None:
+        """Makes a marker whose maker was killed between its two writes.
+
+        Only of an object that is there: notes outlive raw that was moved away.
+        """
+        mark = parse_raw(note)
+        if not isinstance(mark, BadName):
+            return
+        marked = RawName(mark.span, mark.revision).filename
+        prefix = raw_prefix(market)
+        there = {one.key for one in self.store.list(f"{prefix}{mark.span.start:020}-")}
+        if prefix + marked in there and prefix + note not in there:
+            self.store.create(prefix + note, b"")
 
     def create_origin(self, market: Market, start: int, content: Mapping[str, object]) -> None:
         """Durably: how far back this market is wanted."""

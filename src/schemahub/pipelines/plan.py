@@ -162,7 +162,8 @@ class Planner:
             raise IdsRestarted(
                 f"the ids of {market} began again, or it was answered about another market",
                 why if behind > 0 else "rows of ids that are held have other content now",
-                "nothing was written; if it stays so, move this market's raw folder away",
+                "nothing was written; to begin anew, move this market's folders away: of raw, "
+                "of checkpoints/ and of the table",
             )
         return (f"the exchange lags: {why}; nothing newer can be known now",) if behind > 0 else ()
 

@@ -29,6 +29,7 @@ from schemahub.core.trade import Rejected
 from schemahub.core.wire import Reader
 from schemahub.pipelines.compare import Comparer, CompareTask, Findings, alone, give_up
 from schemahub.pipelines.lake import Lake, Specs, target_version
+from schemahub.pipelines.transform import MOST_UNREAD
 from schemahub.ports import Metrics, Table, Tasks
 
 TRIES = 5
@@ -169,10 +170,10 @@ class Verify:
         found.hole(waiting, "missing", f"held in raw, not yet in the table: {RUN_TRANSFORM}")
         lies = view.vouched - ledger.held - shown
         found.hole(lies, "missing", "the checkpoint vouches for it, but raw does not hold it")
-        # The spec reads other objects: these lie under names that are not theirs. If it reads
-        # none, it is the spec that is wrong, and nothing may be set aside for that.
-        stray = found.unread if found.readable else []
-        lost = ledger.lost_origin
+        stray = _stray(found)
+        # Only what was read, and is this market's, says that an origin was lost.
+        unsound = {one.key for one in (*found.raw, *found.unread)}
+        lost = ledger.without(lambda name: raw_key(view.market, name) in unsound).lost_origin
         gone = []
         if lost is not None:
             key = raw_key(view.market, OriginName(lost))
@@ -180,7 +181,7 @@ class Verify:
             gone.append(Damaged(key, Span(lost, lost + 1), why))
         certificate = certify(
             view.market,
-            _wanted(ledger, shown),
+            _wanted(ledger, shown, lost),
             Coverage.of(found.rows),
             merged(found.holes),
             found.duplicates,
@@ -213,12 +214,11 @@ class Verify:
         """Why evidence does not attest what its name says; None if it does."""
         key = raw_key(market, name)
         reader = Reader(spec.trades.fields)
-        path = pages.path(market, spec)
         told = []
         try:
             for line in self.lake.codec.unpack(self.lake.store.read(key), key).splitlines():
                 answer = pages.decode(line)
-                if not pages.about(answer, path):
+                if not pages.about(answer, market, spec):
                     return f"it holds an answer about {answer.url}"
                 page = pages.read(answer, pages.asked(answer, spec), reader)
                 told.append((answer.served_at, page.silence))
@@ -282,13 +282,23 @@ def _task(view: _View, slices: Sequence[parts.Slice], unshown: Coverage = NOTHIN
     return CompareTask(view.market, view.spec, tuple(slices), unshown, ledger)
 
 
+def _stray(found: Findings) -> list[Damaged]:
+    """Objects that the spec does not read, while it reads others: these names are not theirs.
+
+    If it reads none, or there are too many to be accidents, it is the spec that is wrong, and
+    nothing may be set aside for that.
+    """
+    unread = {one.key for one in found.unread}
+    return found.unread if found.readable and len(unread) <= MOST_UNREAD else []
+
+
 def _keys(damaged: Iterable[Damaged]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one.key for one in damaged))
 
 
-def _wanted(ledger: Ledger, shown: Coverage) -> Span | None:
+def _wanted(ledger: Ledger, shown: Coverage, lost: int | None) -> Span | None:
     everything = ledger.extent | shown
-    lowest = ledger.lowest_origin
+    lowest = ledger.lowest_origin if lost is None else lost
     if not everything or lowest is None:
         return None
     return Span(min(lowest, everything.stop - 1), everything.stop)

@@ -80,10 +80,9 @@ def _object(
     """
     tables: list[pa.Table] = []
     rejected: list[Rejected] = []
-    path = page.path(market, spec)
     bulk = _Bulk(reader)
     for answer in _answers(source):
-        if not page.about(answer, path):
+        if not page.about(answer, market, spec):
             raise RawUnread(source.key, f"it holds an answer about {answer.url}")
         if bulk.add(answer):
             continue

@@ -265,8 +265,12 @@ class S3Store:
                 yield name
 
     def _holds_keys(self, prefix: str) -> bool:
-        page = next(self._pages(prefix, MaxKeys=2))
-        return any(not each["Key"].endswith("/") for each in page.get("Contents", ()))
+        # Tools leave an empty object a folder; any number of them may come before the first key.
+        return any(
+            not each["Key"].endswith("/")
+            for page in self._pages(prefix)
+            for each in page.get("Contents", ())
+        )
 
 
 class ObjectEmpty(Exception):
