@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -12,7 +12,15 @@ Objects = Mapping[str, bytes]  # what a listing shows: name to bytes
 
 
 class Place(Protocol):
-    """A lake's place; an S3 lake is one more class like `Folder`."""
+    @property
+    def leases(self) -> bool:
+        """Whether runs there hold leases, and so may find another's."""
+        ...
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """What the program must find set."""
+        ...
 
     @property
     def arguments(self) -> list[str]:
@@ -38,6 +46,8 @@ class Folder:
     """A lake in a folder. Names that begin with a dot are no objects."""
 
     root: Path
+    leases: bool = True
+    environ: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def arguments(self) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from schemahub.core.errors import UsageError
+from schemahub.core.errors import LeaseHeld, UsageError
 from tests.crashes.arena import BTC, ETH, Arena
 from tests.crashes.nursery import Child
 
@@ -22,6 +22,9 @@ COMMANDS: tuple[tuple[int, tuple[str, ...]], ...] = (
     (3, ("transform",)),
     (1, ("transform", "--rebuild")),
     (1, ("repair",)),
+    # Without a grace: readers and writers meet files that vanish all the time.
+    (2, ("compact", "--grace", "0s")),
+    (1, ("compact", "--grace", "0s", "--old-versions")),
 )
 # Partly (a market that another is writing), or not yet proven; never a fault.
 HONEST = {0, 3, 4}
@@ -30,11 +33,12 @@ TICK = 0.005
 
 @dataclass(frozen=True)
 class Plan:
-    """`halt`: how long a halted process sleeps; longer than a lease lives, where there are any."""
+    """`halt`: how long a halted process sleeps: longer than `lease`, the life of one."""
 
     seconds: float
     processes: int = 4
     halt: float = 2.0
+    lease: int = 1
     kills: float = 0.5  # the share of runs that are killed
     halts: float = 0.1  # and of those that are halted
     spread: float = 0.1  # of the transforms work in two processes of their own
@@ -65,16 +69,19 @@ class Race:
 
     def __post_init__(self) -> None:
         self._dice = random.Random(self.plan.seed)
+        self._acks = self.a.nursery.folder / "acks"
 
     def run(self) -> None:
         """The race, then one fault-free run of each job. AssertionError for whatever is wrong."""
         self.a.place.fill({})
+        self._acks.unlink(missing_ok=True)
         with self.a.blaming(lambda: f"race with seed {self.plan.seed}: {dict(self.tally)}"):
             with self._read():
                 try:
                     self._race()
                 finally:
                     self._end()
+            self._assert_kept()
             self._heal()
 
     def _race(self) -> None:
@@ -103,7 +110,13 @@ class Race:
         if spread:
             command = (*command, "--workers", "2")
             age *= 4  # each of them is a Python that starts cold
-        child = self.a.start(command, spread=spread)
+        child = self.a.start(
+            command,
+            spread=spread,
+            # The store of processes in processes is their own.
+            acks=None if spread else self._acks,
+            environ={"SCHEMAHUB_LEASE_TTL": str(self.plan.lease)},
+        )
         self.tally["spread"] += spread
         self.tally["runs"] += 1
         return Runner(child, command, now, age if dies else None, age if halted else None)
@@ -128,7 +141,8 @@ class Race:
         self._runners.remove(runner)
         told = f"{runner.command}: exit {said.code}\n{said.out}\n{said.err}"
         too_soon = said.code == UsageError.exit_code and "there is no lake" in said.err
-        assert too_soon or said.code in {-signal.SIGKILL, *HONEST}, told
+        left = self.a.place.leases and said.code == LeaseHeld.exit_code
+        assert too_soon or left or said.code in {-signal.SIGKILL, *HONEST}, told
         self.tally["killed" if said.code == -signal.SIGKILL else f"exit {said.code}"] += 1
         if said.code >= 0:
             self._usual += 0.1 * (min(age, self.plan.halt) - self._usual)
@@ -153,7 +167,18 @@ class Race:
             end.touch()
             said = reader.wait()
         assert said.code == 0, said.err
-        self.tally["readings"] += int(said.out)
+        readings, void = said.out.split()
+        self.tally["readings"] += int(readings)
+        self.tally["void readings"] += int(void)
+
+    def _assert_kept(self) -> None:
+        """Whatever the store answered to have, and nobody asked to remove, is there."""
+        answers = self._acks.read_text("utf-8").splitlines()
+        gone = {one.removeprefix("delete ") for one in answers if one.startswith("delete ")}
+        stored = {one.removeprefix("create ") for one in answers if one.startswith("create ")}
+        lost = sorted(stored - gone - self.a.place.objects().keys())
+        assert not lost, f"{len(lost)} objects were acknowledged and are lost: {lost[:5]}"
+        self.tally["kept"] += len(stored - gone)
 
     def _heal(self) -> None:
         self.a.ok("ingest", *MARKETS, "--full")
