@@ -16,8 +16,9 @@ from typing import Any
 from schemahub.sandbox import Fault, Generated, Sandbox
 from tests.crashes.judge import Judge, View
 from tests.crashes.nursery import Child, Nursery
-from tests.crashes.place import Folder, Objects, Place
+from tests.crashes.place import Bucket, Folder, Objects, Place
 from tests.e2e.world import TALKS, Clock, Said
+from tests.s3_server import seaweed
 
 BTC, ETH, SOL = "BTC-USD", "ETH-USD", "SOL-USD"
 ALL = (BTC, ETH, SOL)
@@ -195,6 +196,17 @@ def arena(folder: Path, place: Callable[[Path], Place] | None = None) -> Iterato
         nursery = stack.enter_context(Nursery(folder / "children", environ))
         made = Arena(box, clock, chosen, nursery)
         _prepare(made)
+        yield made
+
+
+@contextmanager
+def bucket_arena(folder: Path) -> Iterator[Arena]:
+    """The same on a real S3 service of its own."""
+    (folder / "seaweed").mkdir()
+    with (
+        seaweed(folder / "seaweed") as server,
+        arena(folder, lambda _: Bucket(server)) as made,
+    ):
         yield made
 
 

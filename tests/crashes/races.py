@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import random
 import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from schemahub.core.errors import LeaseHeld, UsageError
+from schemahub.core.errors import LeaseHeld, StoreError, UsageError
 from tests.crashes.arena import BTC, ETH, Arena
 from tests.crashes.nursery import Child
+from tests.crashes.place import Bucket
 
 MARKETS = (BTC, ETH)
 # One line a command, with how often it is chosen.
@@ -29,6 +32,7 @@ COMMANDS: tuple[tuple[int, tuple[str, ...]], ...] = (
 # Partly (a market that another is writing), or not yet proven; never a fault.
 HONEST = {0, 3, 4}
 TICK = 0.005
+DOWN = 2.0  # s that a killed service is away before it is started again
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ class Plan:
     growth: float = 30.0  # trades a second, a market
     seed: int = 1
     least_kills: int = 0  # before which it does not end
+    outage: bool = False  # the S3 service is killed half-way, and started again
 
 
 @dataclass
@@ -60,11 +65,41 @@ class Runner:
 
 
 @dataclass
+class _Outage:
+    """The time for which a service was down, or is."""
+
+    place: Bucket
+    back: threading.Thread = field(init=False)
+    over: float = math.inf
+
+    @classmethod
+    def begun(cls, a: Arena) -> _Outage:
+        """Kills the service, and starts it again while the race goes on."""
+        assert isinstance(a.place, Bucket), "a folder has no service to be killed"
+        a.place.server.kill()
+        made = cls(a.place)
+        made.back = threading.Thread(target=made._restart)
+        made.back.start()
+        return made
+
+    def _restart(self) -> None:
+        time.sleep(DOWN)
+        self.place.server.restart()
+        self.over = time.monotonic()
+
+    def end(self) -> None:
+        """What is there now is read anew."""
+        self.back.join()
+        self.place.forget()
+
+
+@dataclass
 class Race:
     a: Arena
     plan: Plan
     tally: Counter[str] = field(default_factory=Counter)
     _runners: list[Runner] = field(default_factory=list)
+    _outage: _Outage | None = None
     _usual: float = 0.2  # s that a run takes here, as far as was seen
 
     def __post_init__(self) -> None:
@@ -87,7 +122,11 @@ class Race:
     def _race(self) -> None:
         over = time.monotonic() + self.plan.seconds
         grown = time.monotonic()
+        half = grown + self.plan.seconds / 2
         while (now := time.monotonic()) < over or self.tally["killed"] < self.plan.least_kills:
+            if self.plan.outage and self._outage is None and now > half:
+                self._outage = _Outage.begun(self.a)
+                self.tally["outages"] += 1
             while len(self._runners) < self.plan.processes:
                 self._runners.append(self._started(now))
             for runner in list(self._runners):
@@ -142,7 +181,8 @@ class Race:
         told = f"{runner.command}: exit {said.code}\n{said.out}\n{said.err}"
         too_soon = said.code == UsageError.exit_code and "there is no lake" in said.err
         left = self.a.place.leases and said.code == LeaseHeld.exit_code
-        assert too_soon or left or said.code in {-signal.SIGKILL, *HONEST}, told
+        refused = said.code == StoreError.exit_code and self._outage_since(runner.started)
+        assert too_soon or left or refused or said.code in {-signal.SIGKILL, *HONEST}, told
         self.tally["killed" if said.code == -signal.SIGKILL else f"exit {said.code}"] += 1
         if said.code >= 0:
             self._usual += 0.1 * (min(age, self.plan.halt) - self._usual)
@@ -154,13 +194,21 @@ class Race:
         for runner in self._runners:
             self.tally["killed"] += runner.child.wait().code == -signal.SIGKILL
         self._runners.clear()
+        if self._outage is not None:
+            self._outage.end()
+
+    def _outage_since(self, moment: float) -> bool:
+        """Whether the service was down at some time since then."""
+        return self._outage is not None and self._outage.over >= moment
 
     @contextmanager
     def _read(self) -> Iterator[None]:
         end = self.a.nursery.folder / "end"
         end.unlink(missing_ok=True)
         address = self.a.place.address
-        reader = self.a.nursery.start([address, str(end)], module="tests.crashes.reader")
+        patient = ["patient"] if self.plan.outage else []
+        asked = [address, str(end), *patient]
+        reader = self.a.nursery.start(asked, module="tests.crashes.reader")
         try:
             yield
         finally:

@@ -12,12 +12,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import schemahub
-from schemahub.core.errors import ObjectMissing, UsageError
+from schemahub.core.errors import ObjectMissing, StoreError, UsageError
 
 
 def main(arguments: Sequence[str]) -> None:
-    """`address end`: reads until there is a file `end`; exits 1 with what it saw wrong."""
+    """`address end`: reads until there is a file `end`; exits 1 with what it saw wrong.
+
+    With `patient` behind them it goes on when the store cannot be reached.
+    """
     address, end = arguments[0], Path(arguments[1])
+    void_are = StoreError if "patient" in arguments else ObjectMissing
     seen: set[tuple[str, int]] = set()
     readings = void = 0
     while not end.exists():
@@ -26,7 +30,7 @@ def main(arguments: Sequence[str]) -> None:
         except UsageError:  # there is no lake yet
             time.sleep(0.01)
             continue
-        except ObjectMissing:
+        except void_are:
             void += 1
             continue
         symbols, ids = (table[name].to_pylist() for name in ("symbol", "trade_id"))
