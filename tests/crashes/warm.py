@@ -42,7 +42,9 @@ def share_client() -> None:
 
 sys.meta_path.insert(0, _NoPandas())
 pa.array([1])  # Arrow looks for pandas once
-for name in ("_strptime", "concurrent.futures.thread"):  # what the standard library puts off
+for name in (
+    "_strptime", "concurrent.futures.thread", "encodings.idna", "encodings.utf_8_sig",
+):  # fmt: skip  # what the standard library puts off
     import_module(name)
 
 # DuckDB starts a thread when it is imported: only those that ask in SQL load it.
