@@ -48,8 +48,8 @@ class Kills:
             if call.partition(" ")[0] in WRITES or at == len(calls):
                 yield Death(at, "after")
 
-    def point(self, job: Job, death: Death) -> None:
-        """One kill; each different state that kills leave is healed once."""
+    def point(self, job: Job, death: Death, *, heal: bool = True) -> None:
+        """One kill; with `heal` each different state that kills leave is healed once."""
         state = self.a.states[job.state]
         self.a.place.fill(state.objects)
         with self.a.blaming(lambda: f"{job.name}, killed {death.when} call {death.at}"):
@@ -57,7 +57,7 @@ class Kills:
             objects = self.a.place.objects()
             self.tally["left a lease"] += _leased(objects)
             seen = (job.name, *signature(objects))
-            if seen not in self._healed:
+            if heal and seen not in self._healed:
                 # What is refused to the next run, or waited for, is a lease of the dead.
                 self.heal(job, state, view)
                 assert not _leased(self.a.place.objects()), "a lease is not taken over"
