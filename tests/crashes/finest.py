@@ -9,5 +9,6 @@ from schemahub.core import parts
 
 
 def main(arguments: Sequence[str]) -> None:
-    parts.CELLS = parts.CELLS[-1:]
+    *_, smallest = parts.CELLS
+    parts.CELLS = (smallest, smallest, smallest)
     program(arguments)

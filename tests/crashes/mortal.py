@@ -38,7 +38,7 @@ class Death:
 class Likeness(Wrapped):
     """Passes for the kind of store that it wraps: by that the program chooses where leases are."""
 
-    __class__ = property(lambda self: type(self.inner))  # type: ignore[assignment]  # what isinstance asks
+    __class__ = property(lambda self: type(self.inner))  # what isinstance asks
 
 
 class Mortal(Likeness):

@@ -90,7 +90,7 @@ class Nursery:
             stdout=subprocess.PIPE,
             text=True,
             cwd=self.folder,  # no schemahub.toml of whoever runs the tests
-            env=os.environ | QUIET | self.environ | {"PYTHONPATH": path},
+            env=os.environ | QUIET | dict(self.environ) | {"PYTHONPATH": path},
         )
 
     def start(

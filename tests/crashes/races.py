@@ -69,27 +69,33 @@ class _Outage:
     """The time for which a service was down, or is."""
 
     place: Bucket
-    back: threading.Thread = field(init=False)
+    killed: float
     over: float = math.inf
+    _wait: threading.Thread | None = None
 
     @classmethod
     def begun(cls, a: Arena) -> _Outage:
-        """Kills the service, and starts it again while the race goes on."""
+        """Kills the service."""
         assert isinstance(a.place, Bucket), "a folder has no service to be killed"
         a.place.server.kill()
-        made = cls(a.place)
-        made.back = threading.Thread(target=made._restart)
-        made.back.start()
-        return made
+        return cls(a.place, time.monotonic())
 
-    def _restart(self) -> None:
-        time.sleep(DOWN)
-        self.place.server.restart()
+    def go_on(self, now: float) -> None:
+        """Starts it again in time; the race goes on while it comes back."""
+        if self._wait is None and now >= self.killed + DOWN:
+            self.place.server.begin_again()
+            self._wait = threading.Thread(target=self._await)
+            self._wait.start()
+
+    def _await(self) -> None:
+        self.place.server.until_it_writes()
         self.over = time.monotonic()
 
     def end(self) -> None:
-        """What is there now is read anew."""
-        self.back.join()
+        """It is back, and what it has now is read anew."""
+        self.go_on(math.inf)
+        assert self._wait is not None
+        self._wait.join()
         self.place.forget()
 
 
@@ -127,6 +133,8 @@ class Race:
             if self.plan.outage and self._outage is None and now > half:
                 self._outage = _Outage.begun(self.a)
                 self.tally["outages"] += 1
+            if self._outage is not None:
+                self._outage.go_on(now)
             while len(self._runners) < self.plan.processes:
                 self._runners.append(self._started(now))
             for runner in list(self._runners):

@@ -37,7 +37,7 @@ def share_client() -> None:
     """
     place = Place("any", region=os.environ["AWS_REGION"], endpoint=os.environ["AWS_ENDPOINT_URL"])
     client = S3Store(place)._session.client()
-    session.Session._made = lambda _: client  # type: ignore[method-assign]
+    setattr(session.Session, "_made", lambda _: client)  # noqa: B010  (to mypy it is no variable)
 
 
 sys.meta_path.insert(0, _NoPandas())
