@@ -84,7 +84,14 @@ class S3Server:
 
     def restart(self) -> None:
         """The same server on the same disk and port, after `kill`."""
+        self.begin_again()
+        self.until_it_writes()
+
+    def begin_again(self) -> None:
+        """The first half of `restart`. The server dies with the thread that calls this."""
         self.process = _spawn(self.arguments, self.log)
+
+    def until_it_writes(self) -> None:
         _until_it_writes(self)
 
 

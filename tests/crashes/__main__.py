@@ -6,6 +6,8 @@ python -m tests.crashes --pairs 2000 --seed 1   two kills, then one fault-free r
 python -m tests.crashes --syscalls 600          system calls on the lake that fail, or kill
 python -m tests.crashes --power 5000            states that a power loss may leave, all healed
 python -m tests.crashes --race-minutes 30 --processes 8 --halt 120
+python -m tests.crashes --points --pairs 300 --race-minutes 3 --s3     the same on a real S3 service
+python -m tests.crashes --race-minutes 3 --s3 --outages      which is killed half-way through a race
 """
 
 from __future__ import annotations
@@ -17,8 +19,10 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
 
-from tests.crashes.arena import JOBS, Arena, arena, workshop
+from tests.crashes.arena import JOBS, Arena, arena, bucket_arena, workshop
 from tests.crashes.kills import Kills
 from tests.crashes.power import Outage
 from tests.crashes.races import Plan, Race
@@ -31,7 +35,10 @@ RACE = 60.0  # s that one race of many lasts
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """0: all that was asked for held. What did not ends it, says how, and keeps the lake."""
-    asked = _parser().parse_args(arguments)
+    parser = _parser()
+    asked = parser.parse_args(arguments)
+    if asked.s3 and (asked.power or asked.syscalls):
+        parser.error("only a folder has files to be torn, and calls that the system refuses")
     works: list[tuple[bool, Callable[[Arena, argparse.Namespace], Tally]]] = [
         (asked.points, points),
         (asked.pairs, pairs),
@@ -58,12 +65,18 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--processes", type=int, default=4, metavar="N")
     parser.add_argument("--halt", type=float, default=2.0, metavar="S")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--s3", action="store_true")
+    parser.add_argument("--outages", action="store_true")
     return parser
+
+
+def _place(asked: argparse.Namespace, folder: Path) -> AbstractContextManager[Arena]:
+    return bucket_arena(folder) if asked.s3 else arena(folder)
 
 
 def _timed(work: Callable[[Arena, argparse.Namespace], Tally], asked: argparse.Namespace) -> None:
     started = time.monotonic()
-    with workshop() as folder, arena(folder) as a:
+    with workshop() as folder, _place(asked, folder) as a:
         tally = work(a, asked)
     spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     cpu = sum(one.ru_utime + one.ru_stime for one in spent)
@@ -115,8 +128,9 @@ def races(a: Arena, asked: argparse.Namespace) -> Tally:
     over = time.monotonic() + 60 * asked.race_minutes
     seed = asked.seed
     while (left := over - time.monotonic()) > 0:
-        plan = Plan(min(RACE, left), asked.processes, asked.halt, seed=seed)
-        with workshop() as folder, arena(folder) as fresh:
+        seconds = min(RACE, left)
+        plan = Plan(seconds, asked.processes, asked.halt, seed=seed, outage=asked.outages)
+        with workshop() as folder, _place(asked, folder) as fresh:
             race = Race(fresh, plan)
             race.run()
         tally += race.tally

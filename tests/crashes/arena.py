@@ -11,17 +11,21 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from schemahub.sandbox import Fault, Generated, Sandbox
 from tests.crashes.judge import Judge, View
 from tests.crashes.nursery import Child, Nursery
-from tests.crashes.place import Folder, Objects, Place
+from tests.crashes.place import Bucket, Folder, Objects, Place
 from tests.e2e.world import TALKS, Clock, Said
+from tests.s3_server import seaweed
 
 BTC, ETH, SOL = "BTC-USD", "ETH-USD", "SOL-USD"
 ALL = (BTC, ETH, SOL)
 HOLE = range(30, 32)  # SOL's: two ids that the source does not have
 SETTLE = 61.0
+# Longer than any test: who does not take over from the dead at once is found out.
+LEASE_TTL = "3600"
 
 # Of the first ingest, and those that come before the second.
 FIRST = {BTC: 400, ETH: 70, SOL: 60}
@@ -61,6 +65,8 @@ JOBS = (
     Job("rebuild", "whole", ("transform", "--rebuild")),
     Job("repair", "damaged", ("repair",), (ETH, SOL)),
     Job("audit", "whole", ("repair", "--audit")),
+    Job("compact", "small parts", ("compact", "--grace", "0s")),
+    Job("old versions", "rebuilt", ("compact", "--grace", "0s", "--old-versions")),
     Job("run", "held", ("run", *ALL)),
 )
 BY_NAME = {job.name: job for job in JOBS}
@@ -92,8 +98,8 @@ class Arena:
         assert said.code == 0, f"{command}: exit {said.code}\n{said.out}\n{said.err}"
         return said
 
-    def start(self, command: Sequence[str], *, held: bool = False, spread: bool = False) -> Child:
-        return self.nursery.start(self.arguments(command), held=held, spread=spread)
+    def start(self, command: Sequence[str], **more: Any) -> Child:
+        return self.nursery.start(self.arguments(command), **more)
 
     # ------------------------------------------------------------ the judgement
 
@@ -185,10 +191,22 @@ def arena(folder: Path, place: Callable[[Path], Place] | None = None) -> Iterato
         sources = {symbol: Generated(seed=5, trades=count) for symbol, count in FIRST.items()}
         box = stack.enter_context(Sandbox(sources, clock=clock))
         box.set_faults([Fault("hole", market=SOL, ids=HOLE)])
-        nursery = stack.enter_context(Nursery(folder / "children"))
         chosen = place(folder) if place else Folder(folder / "lake")
+        environ = {"SCHEMAHUB_LEASE_TTL": LEASE_TTL, **chosen.environ}
+        nursery = stack.enter_context(Nursery(folder / "children", environ))
         made = Arena(box, clock, chosen, nursery)
         _prepare(made)
+        yield made
+
+
+@contextmanager
+def bucket_arena(folder: Path) -> Iterator[Arena]:
+    """The same on a real S3 service of its own."""
+    (folder / "seaweed").mkdir()
+    with (
+        seaweed(folder / "seaweed") as server,
+        arena(folder, lambda _: Bucket(server)) as made,
+    ):
         yield made
 
 
@@ -210,8 +228,14 @@ def _prepare(a: Arena) -> None:
     a.ok("ingest", *ALL)
     objects = keep("grown")
     a.states["raw"] = State(_without(objects, "unified_trades/"))
+    said = a.nursery.run(a.arguments(["transform"]), module="tests.crashes.finest")
+    assert said.code == 0, said.err
+    keep("small parts")
+    a.place.fill(objects)
     a.ok("transform")
     whole = keep("whole")
+    a.ok("transform", "--rebuild")
+    keep("rebuilt")
     a.states["damaged"] = _damage(whole)
 
 

@@ -26,6 +26,7 @@ class Kills:
         self.a = a
         self.tally: Counter[str] = Counter()
         self._healed: set[tuple[str, ...]] = set()
+        self._lengths: dict[tuple[str, ...], int] = {}
 
     def calls(self, job: Job) -> list[str]:
         """The store's calls of an undisturbed run: `verb key`."""
@@ -47,15 +48,20 @@ class Kills:
             if call.partition(" ")[0] in WRITES or at == len(calls):
                 yield Death(at, "after")
 
-    def point(self, job: Job, death: Death) -> None:
-        """One kill; each different state that kills leave is healed once."""
+    def point(self, job: Job, death: Death, *, heal: bool = True) -> None:
+        """One kill; with `heal` each different state that kills leave is healed once."""
         state = self.a.states[job.state]
         self.a.place.fill(state.objects)
         with self.a.blaming(lambda: f"{job.name}, killed {death.when} call {death.at}"):
             view = self.killed(job.command, state, death, {job.code})
-            seen = (job.name, *signature(self.a.place.objects()))
-            if seen not in self._healed:
+            objects = self.a.place.objects()
+            self.tally["left a lease"] += _leased(objects)
+            seen = (job.name, *signature(objects))
+            if heal and seen not in self._healed:
+                # What is refused to the next run, or waited for, is a lease of the dead.
                 self.heal(job, state, view)
+                assert not _leased(self.a.place.objects()), "a lease is not taken over"
+                self.tally["took one over"] += _leased(objects)
                 self._healed.add(seen)
 
     def pair(self, seed: int) -> None:
@@ -64,14 +70,30 @@ class Kills:
         job = rng.choice(JOBS)
         state = self.a.states[job.state]
         second = rng.choice([job.command, *(BY_NAME[n].command for n in ("first transform",
-            "rebuild", "repair")), ("ingest", *job.symbols, "--full")])  # fmt: skip
-        deaths = [Death(rng.randrange(1, 70), rng.choice(["before", "after"])) for _ in range(2)]
+            "rebuild", "repair", "compact", "old versions")),
+            ("ingest", *job.symbols, "--full")])  # fmt: skip
+        deaths = [
+            Death(rng.randint(1, self._length(job.state, command)), rng.choice(["before", "after"]))
+            for command in (job.command, second)
+        ]
+        killed = self.tally["killed"]
         self.a.place.fill(state.objects)
         with self.a.blaming(lambda: f"pair {seed}: {job.name}, {second}, {deaths}"):
             view = self.killed(job.command, state, deaths[0], HONEST)
             view = self.killed(second, state, deaths[1], HONEST, view)
             self.heal(job, state, view)
         self.tally["pairs"] += 1
+        self.tally["both died"] += self.tally["killed"] - killed == len(deaths)
+
+    def _length(self, state: str, command: tuple[str, ...]) -> int:
+        """How many calls that command makes of a store in that state; at least one."""
+        if (state, *command) not in self._lengths:
+            log = self.a.nursery.folder / "calls"
+            log.write_bytes(b"")  # without a lake there is no store to call
+            self.a.place.fill(self.a.states[state].objects)
+            self.a.nursery.run(self.a.arguments(command), calls=log)
+            self._lengths[state, *command] = log.read_bytes().count(b"\n") or 1
+        return self._lengths[state, *command]
 
     def killed(
         self,
@@ -98,6 +120,10 @@ class Kills:
 
 
 RUN = re.compile(r"\d{8}T\w+Z\w+")
+
+
+def _leased(objects: Objects) -> bool:
+    return any(name.startswith("leases/") for name in objects)
 
 
 def signature(objects: Objects) -> list[str]:

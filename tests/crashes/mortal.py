@@ -35,19 +35,31 @@ class Death:
         return asdict(self)
 
 
-class Mortal(Wrapped):
-    """ports.Store: notes every call in a file, one line each, and dies at one of them."""
+class Likeness(Wrapped):
+    """Passes for the kind of store that it wraps: by that the program chooses where leases are."""
 
-    def __init__(self, inner: Store, death: Death, log: Path) -> None:
+    __class__ = property(lambda self: type(self.inner))  # what isinstance asks
+
+
+class Mortal(Likeness):
+    """ports.Store: notes every call in a file, one line each, and dies at one of them.
+
+    In `acks` it notes a creation once it was answered, and a removal before it is asked for.
+    """
+
+    def __init__(self, inner: Store, death: Death, log: Path, acks: Path) -> None:
         super().__init__(inner)
         self._death = death
         self._calls = 0
         self._created: list[str] = []
         self._lock = threading.Lock()
-        self._log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        self._log, self._acks = (
+            os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND) for path in (log, acks)
+        )
 
     def create(self, key: str, data: bytes) -> bool:
         created = self._call("create", key, lambda: self.inner.create(key, data))
+        os.write(self._acks, f"create {key}\n".encode())
         self._created.append(key)
         return created
 
@@ -65,6 +77,7 @@ class Mortal(Wrapped):
         self._call("put", key, lambda: self.inner.put(key, data))
 
     def delete(self, key: str) -> None:
+        os.write(self._acks, f"delete {key}\n".encode())
         self._call("delete", key, lambda: self.inner.delete(key))
 
     def _call(self, verb: str, key: str, work: Callable[[], T]) -> T:
@@ -109,6 +122,6 @@ def name_in_turn() -> None:
     module.secrets = _Turns()
 
 
-def doom(death: Death, log: Path) -> None:
+def doom(death: Death, log: Path, acks: Path) -> None:
     """This process's store is mortal from now on."""
-    wrap_store(lambda store: Mortal(store, death, log))
+    wrap_store(lambda store: Mortal(store, death, log, acks))

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -71,9 +71,13 @@ class Child:
 
 @dataclass
 class Nursery:
-    """Forks the program in the small world. To be used from one thread."""
+    """Forks the program in the small world. To be used from one thread.
+
+    `environ` is what its runs find set besides what this process does.
+    """
 
     folder: Path
+    environ: Mapping[str, str] = field(default_factory=dict)
     _started: int = 0
     _server: subprocess.Popen[str] = field(init=False)
 
@@ -86,7 +90,7 @@ class Nursery:
             stdout=subprocess.PIPE,
             text=True,
             cwd=self.folder,  # no schemahub.toml of whoever runs the tests
-            env=os.environ | QUIET | {"PYTHONPATH": path},
+            env=os.environ | QUIET | dict(self.environ) | {"PYTHONPATH": path},
         )
 
     def start(
@@ -95,7 +99,9 @@ class Nursery:
         death: Death | None = None,
         *,
         calls: Path | None = None,
+        acks: Path | None = None,
         record: Path | None = None,
+        environ: Mapping[str, str] | None = None,
         held: bool = False,
         spread: bool = False,
         module: str = PRODUCT,
@@ -103,6 +109,7 @@ class Nursery:
         """Starts `module.main(arguments)`.
 
         `death` and `calls`: it dies at that call of the store, and notes its calls there.
+        `acks`: it notes there what the store answered. `environ`: of this run alone.
         `record`: its file operations, see power.py. `held`: it waits for `Child.go`.
         `spread`: a transform, however small, works in processes of its own.
         """
@@ -116,6 +123,8 @@ class Nursery:
             "err": str(err),
             "death": death.as_json() if death else None,
             "calls": str(calls or os.devnull),
+            "acks": str(acks or os.devnull),
+            "environ": dict(environ or {}),
             "record": str(record) if record else None,
             "held": held,
             "spread": spread,
@@ -157,10 +166,12 @@ class Nursery:
 
 
 def serve() -> None:
-    from tests.crashes import warm  # noqa: F401  (imports what a child would)
+    from tests.crashes import warm  # imports what a child would
     from tests.crashes.small import shrink
 
     shrink()
+    if "AWS_ENDPOINT_URL" in os.environ:
+        warm.share_client()
     # What is found by import or fork later would be paid for by every child.
     threads = list(Path("/proc/self/task").iterdir())
     assert threading.active_count() == 1
@@ -224,8 +235,9 @@ def _live(order: dict[str, Any]) -> int:
         name_in_turn()
     if order["spread"]:
         transform.ROWS_WORTH_A_PROCESS = 0
-    if order["death"] or order["calls"] != os.devnull:
-        doom(Death(**(order["death"] or {"at": 0})), Path(order["calls"]))
+    os.environ.update(order["environ"])
+    if order["death"] or {order["calls"], order["acks"]} != {os.devnull}:
+        doom(Death(**(order["death"] or {"at": 0})), Path(order["calls"]), Path(order["acks"]))
     try:
         if order["record"]:
             from tests.crashes.recorder import recording

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from schemahub.adapters import store_local
-from tests.crashes.mortal import wrap_store
-from tests.pipelines.stores import Wrapped
+from tests.crashes.mortal import Likeness, wrap_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +97,7 @@ class _Watched(io.FileIO):
         return size
 
 
-class _Answers(Wrapped):
+class _Answers(Likeness):
     """Notes what the store promised, once it did."""
 
     def __init__(self, inner: Any, note: Callable[..., None]) -> None:

@@ -30,6 +30,8 @@ def shrink() -> None:
         return seen[path]
 
     specs.load = small
+    for path in specs.installed().values():
+        small(path)  # so that those who are forked from here have it
 
 
 def shrunk(spec: ExchangeSpec) -> ExchangeSpec:

@@ -13,11 +13,11 @@ from tests.crashes.races import Plan, Race
     [
         Plan(1.0, halt=0.3),
         pytest.param(
-            Plan(25.0, halt=2.0, seed=2, least_kills=20),
+            Plan(12.0, halt=1.6, seed=2, least_kills=20),
             marks=pytest.mark.heavy,
         ),
     ],
-    ids=["1 s", "25 s"],
+    ids=["1 s", "12 s"],
 )
 def test_processes_that_race_and_die_lose_and_repeat_nothing(plan: Plan) -> None:
     with workshop() as folder, arena(folder) as a:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pkgutil
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ import schemahub.adapters.http
 import schemahub.adapters.parquet
 import schemahub.app
 import schemahub.cli
+from schemahub.adapters.store_s3 import Place, S3Store, session
 
 
 class _NoPandas(MetaPathFinder):
@@ -28,9 +30,21 @@ class _NoPandas(MetaPathFinder):
             raise ModuleNotFoundError(fullname, name=fullname)
 
 
+def share_client() -> None:
+    """One client of S3 for all forks: making one costs more than most of their jobs do.
+
+    It has no connection yet, and makes those of each process there.
+    """
+    place = Place("any", region=os.environ["AWS_REGION"], endpoint=os.environ["AWS_ENDPOINT_URL"])
+    client = S3Store(place)._session.client()
+    setattr(session.Session, "_made", lambda _: client)  # noqa: B010  (to mypy it is no variable)
+
+
 sys.meta_path.insert(0, _NoPandas())
 pa.array([1])  # Arrow looks for pandas once
-for name in ("_strptime", "concurrent.futures.thread"):  # what the standard library puts off
+for name in (
+    "_strptime", "concurrent.futures.thread", "encodings.idna", "encodings.utf_8_sig",
+):  # fmt: skip  # what the standard library puts off
     import_module(name)
 
 # DuckDB starts a thread when it is imported: only those that ask in SQL load it.
