@@ -242,12 +242,15 @@ class Checks(RawChecks):
         self._show()
 
     def _newest_for_a_day(self, number: int) -> Version | None:
-        """The newest complete version above `number`, if it has been complete for the grace."""
-        above = [n for n, one in self.versions.items() if n > number and one.complete]
-        if not above:
-            return None
-        since = self.disk.born[complete_key(max(above), MARKET.exchange)]
-        return self.versions[max(above)] if self.schedule.now - since >= GRACE else None
+        """The newest version above `number` that has been complete for the grace."""
+        old = [
+            n
+            for n, one in self.versions.items()
+            if n > number
+            and one.complete
+            and self.schedule.now - self.disk.born[complete_key(n, MARKET.exchange)] >= GRACE
+        ]
+        return self.versions[max(old)] if old else None
 
     def _deleted_mark(self, process: Process, key: str) -> None:
         number = int(key.split("/")[1].removeprefix("v"))
