@@ -172,7 +172,7 @@ def test_a_line_that_is_no_raw_line_is_corruption(lines: bytes) -> None:
         mapped(RawObject("raw/1", ALL, lines))
 
 
-@pytest.mark.parametrize("symbol", ["ETH-USD", "XBTC-USD", "BTC-USDT", "BTC-USD/extra"])
+@pytest.mark.parametrize("symbol", ["ETH-USD", "XBTC-USD", "BTC-USDT", "ETH%2DUSD"])
 def test_an_answer_about_another_market_is_corruption(symbol: str) -> None:
     got = answer([GOOD(1)])
     foreign = Answer(
@@ -180,6 +180,13 @@ def test_an_answer_about_another_market_is_corruption(symbol: str) -> None:
     )  # fmt: skip
     with pytest.raises(RawUnread, match="about"):
         mapped(source([foreign]))
+
+
+@pytest.mark.parametrize("path", ["/v2/markets/BTC-USD/fills", "/products/btc_usd/trades"])
+def test_an_answer_of_another_form_of_path_is_read(path: str) -> None:
+    got = answer([GOOD(1)])
+    older = Answer(got.at, f"https://api.example{path}?after=2", got.status, got.date, got.body)
+    assert len(mapped(source([older])).rows) == 1
 
 
 def test_an_object_without_rows_in_keep_gives_no_rows() -> None:

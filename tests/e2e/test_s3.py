@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import socket
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from decimal import Decimal
@@ -238,3 +241,20 @@ def test_killed_runs_and_worker_processes_lose_and_repeat_nothing(make_s3: MakeS
     assert ended(w.start("ingest", BTC, "--full", "--quiet")).code == 0
     assert ended(w.start("transform", "--workers", "2")).code == 0
     w.copied().assert_whole()
+
+
+@pytest.mark.parametrize("command", [("status",), ("verify",), ("ingest", BTC), ("transform",)])
+def test_a_service_that_never_answers_is_not_waited_for_after_a_signal(
+    monkeypatch: pytest.MonkeyPatch, credentials: None, command: tuple[str, ...]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{mute.getsockname()[1]}")
+        process = start([*command, "--s3-bucket", BUCKET])
+        mute.settimeout(60)
+        connection, _ = mute.accept()  # it has asked, and is waiting
+        with connection:
+            time.sleep(0.2)
+            process.send_signal(signal.SIGTERM)
+            _, err = process.communicate(timeout=12)  # it would try for two minutes
+    assert process.returncode == 143, err
+    assert "error SH-INTERRUPTED" in err
