@@ -174,7 +174,7 @@ class Compact:
         except (ObjectCorrupt, ObjectMissing) as error:
             key = part_key(heir.version, outcome.market, heir.part)
             outcome.state = "partial"
-            outcome.notes.append(f"what {key} supersedes stays, for now: {error}")
+            outcome.notes.append(f"what {key} supersedes stays: {error}")
             return False
         return True
 

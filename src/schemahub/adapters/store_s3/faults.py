@@ -19,7 +19,7 @@ class Kind(enum.Enum):
     TAKEN = enum.auto()  # a condition on the object does not hold
     EMPTY = enum.auto()  # the object has no such bytes
     UNREACHED = enum.auto()  # nothing was sent
-    BUSY = enum.auto()  # the service refuses for now: it says that nothing was done
+    BUSY = enum.auto()  # the service refuses at the moment: it says that nothing was done
     UNKNOWN = enum.auto()  # it may have been done or not
     FINAL = enum.auto()  # it will not be done, however often it is asked
 
