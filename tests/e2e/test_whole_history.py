@@ -36,6 +36,7 @@ def test_fifty_thousand_trades_are_exact_and_proven_for_fifty_requests(make: Mak
                 "status": "proven",
                 "holes": [],
                 "duplicates": 0,
+                "damaged": [],
             }
         ],
     }

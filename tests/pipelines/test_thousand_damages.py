@@ -30,7 +30,7 @@ __all__ = ["small_cells"]
 
 # With those of the other tests here and of test_verify_damage.py more than a thousand; a
 # longer run asks for more chains.
-CHAINS, LENGTH = int(os.environ.get("DAMAGE_CHAINS", "22")), 25
+CHAINS, LENGTH = int(os.environ.get("DAMAGE_CHAINS", "18")), 25
 # They harm another market too, or all of the exchange.
 FAR_REACHING = {
     "raw moved to another market", "part moved to another market",

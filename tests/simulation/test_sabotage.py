@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from schemahub.core import page as pages
 from schemahub.core.layout import PartName
-from schemahub.core.span import Span
+from schemahub.core.page import Answer
+from schemahub.core.paging import Ask
+from schemahub.core.span import Coverage, Span
+from tests.pipelines.raw_lake import AT, DATE
 from tests.simulation import sabotage_raw, sabotage_table
+from tests.simulation.market import READER
 from tests.simulation.sabotage import SABOTAGES, Sabotage
+from tests.simulation.sabotage_raw import SILENCE_IS_EVIDENCE
 from tests.simulation.sabotage_table import PARTS_NAMED_BY_START
 from tests.simulation.world import simulate
 
@@ -48,6 +54,18 @@ def test_parts_named_by_their_start_would_be_lost_to_a_torn_listing() -> None:
     assert lost_by_a_torn_listing() == []
     with PARTS_NAMED_BY_START():
         assert lost_by_a_torn_listing() != []
+
+
+def silence_of_an_empty_answer() -> Coverage:
+    """What an empty answer, asked for the rows below id 100, says that the source lacks."""
+    answer = Answer(AT, "https://api.example/products/BTC-USD/trades?after=100", 200, DATE, b"[]")
+    return pages.read(answer, Ask(100, 5), READER).silence
+
+
+def test_an_answer_that_speaks_of_what_is_not_in_it_would_make_absences() -> None:
+    assert silence_of_an_empty_answer() == Coverage()
+    with SILENCE_IS_EVIDENCE():
+        assert silence_of_an_empty_answer() != Coverage()
 
 
 def test_there_are_enough_of_them_and_each_is_undone() -> None:
