@@ -8,11 +8,13 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from schemahub.adapters.duck import Duck, FileSlice, MarketRow
+from schemahub.adapters.duck.faults import fault
 from schemahub.core.errors import ObjectCorrupt, ObjectMissing, SchemaHubError, UsageError
 from schemahub.core.layout import Market
 from schemahub.core.span import Span
@@ -329,3 +331,10 @@ def test_mistakes_in_a_query_are_told_in_duckdbs_words(empty: Duck, query: str, 
     assert words in caught.value.why
     assert caught.value.do
     assert "Stack Trace" not in caught.value.why
+
+
+@pytest.mark.parametrize("words", ["", " ", "\n\nmore"])
+def test_an_error_without_words_has_a_reason_all_the_same(words: str) -> None:
+    found = fault(duckdb.Error(words), [])
+    assert isinstance(found, ObjectCorrupt)
+    assert found.why

@@ -77,7 +77,7 @@ def _short(text: str) -> str:
 
 def _line(text: str) -> str:
     """Without the SQL either: where it is the view's, it is not the user's words."""
-    return _short(text).partition("\n")[0]
+    return _short(text).partition("\n")[0] or "DuckDB cannot read it, and does not say why"
 
 
 def _help(text: str) -> str:
