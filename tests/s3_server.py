@@ -74,7 +74,10 @@ class S3Server:
             Bucket=BUCKET, Prefix=f"{prefix}/"
         ):
             for each in page.get("Contents", ()):
-                body = self.client.get_object(Bucket=BUCKET, Key=each["Key"])["Body"].read()
+                try:
+                    body = self.client.get_object(Bucket=BUCKET, Key=each["Key"])["Body"].read()
+                except self.client.exceptions.NoSuchKey:
+                    continue  # gone since it was listed: a probe, a superseded part
                 found[each["Key"].removeprefix(f"{prefix}/")] = body
         return found
 

@@ -53,7 +53,7 @@ def test_faults_and_five_kills_lose_and_repeat_nothing(make: Make) -> None:
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(1))
 def test_faults_and_five_kills_lose_and_repeat_nothing_of_50_000(make: Make, seed: int) -> None:
     w = make(50_000, faults=ten_per_cent(seed), latency=0.1)
     assert kill_at_random(w, seed=seed, times=5) >= 3

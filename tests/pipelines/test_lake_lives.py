@@ -105,7 +105,7 @@ def test_no_life_shows_a_row_twice_or_wrong_and_every_life_can_be_healed(
 
 
 @pytest.mark.heavy
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(steps)
 def test_nor_do_many_more_lives(history: list[Step]) -> None:
     live(history)

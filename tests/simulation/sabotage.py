@@ -1,7 +1,7 @@
 """Deliberate breakages of the product: each a small change of a real function, each to be caught.
 
 A sabotage lasts as long as a schedule (`World` enters it). `within` is how many schedules
-may pass before a promise is seen broken.
+may pass before a promise is seen broken, counted from `first`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ class Sabotage:
     breaks: str
     changes: Callable[[], list[tuple[Any, str, Any]]]
     within: int = 60
+    first: int = 1
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
@@ -38,12 +39,12 @@ SABOTAGES: list[Sabotage] = []
 
 
 def sabotage(
-    breaks: str, within: int = 60
+    breaks: str, within: int = 60, first: int = 1
 ) -> Callable[[Callable[[], list[tuple[Any, str, Any]]]], Sabotage]:
     """Registers a function that says what to put where."""
 
     def register(changes: Callable[[], list[tuple[Any, str, Any]]]) -> Sabotage:
-        made = Sabotage(changes.__name__, breaks, changes, within)
+        made = Sabotage(changes.__name__, breaks, changes, within, first)
         SABOTAGES.append(made)
         return made
 

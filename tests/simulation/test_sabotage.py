@@ -24,7 +24,8 @@ FILES = (sabotage_raw, sabotage_table)
 def schedules_needed(one: Sabotage) -> int:
     """How many schedules until a promise is seen broken; 0 if none is within its bound."""
     for number in range(1, one.within + 1):
-        if simulate(number, sabotage=one).violation is not None:
+        seed = one.first + number - 1
+        if simulate(seed, sabotage=one).violation is not None:
             return number
     return 0
 
