@@ -10,13 +10,16 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from datetime import timedelta
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from schemahub.core.axis import AXES, Axis, Kind
 from schemahub.core.errors import SpecError, UsageError
 from schemahub.core.layout import Market
+from schemahub.core.times import duration
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -30,11 +33,16 @@ class _Strict(BaseModel):
 
 
 class Limits(_Strict):
-    """The exchange's published limit: a token bucket of `burst`, filled at `rate` a second."""
+    """The exchange's published limit: a token bucket of `burst`, filled at `rate` a second.
 
-    scope: Literal["host"]
+    `scope` says what it counts: requests of one address to the host, or to each market.
+    `penalty` are the seconds to stay away once told off, where no Retry-After says it.
+    """
+
+    scope: Literal["host", "market"] = "host"
     rate: Annotated[float, Field(gt=0, le=10_000)]
-    burst: Annotated[int, Field(ge=1, le=10_000)]
+    burst: Annotated[int, Field(ge=1, le=10_000)] = 1
+    penalty: Annotated[float, Field(ge=0, le=86_400)] = 0.0
 
 
 class Statuses(_Strict):
@@ -44,64 +52,157 @@ class Statuses(_Strict):
     throttled: tuple[Status, ...] = (418, 429)
 
 
+class Errors(_Strict):
+    """How an answer of status 200 says that it is none.
+
+    `at` is the path of a value; absent, null, empty or one of `fine` it means that all is
+    well. Anything else is an error: throttled or refused if one of these texts is in it,
+    otherwise one that is tried again.
+    """
+
+    at: Text
+    fine: tuple[Text, ...] = ()
+    throttled: tuple[Text, ...] = ()
+    refused: tuple[Text, ...] = ()
+
+
+class Provable(_Strict):
+    """What a range without a hole proves. `by: nothing` is told in every certificate."""
+
+    by: Literal["ids", "nothing"]
+    basis: Literal["measured", "documented"]
+    why: Text
+
+
 class Symbols(_Strict):
-    """How markets are spelt and listed. `native` holds `{base}` and `{quote}` once each."""
+    """How markets are spelt and listed.
+
+    `native` spells BASE-QUOTE; `long` does so where base or quote has more than three
+    letters. `aliases` map a canonical currency to the exchange's own. A listed market tells
+    its currencies in two fields (`base`, `quote`), in one (`pair`, parted by `separator`),
+    or only by its spelling, which then ends in one of `quotes`.
+    """
 
     native: Text
-    path: Text
-    id: Text
-    base: Text
-    quote: Text
-    status: Text
-    online: tuple[Text, ...]
+    long: Text | None = None
+    case: Literal["upper", "lower"] = "upper"
+    aliases: dict[str, Text] = Field(default_factory=dict)
+    path: Text | None = None
+    params: dict[str, str] = Field(default_factory=dict)
+    rows: str = ""
+    where: dict[str, str] = Field(default_factory=dict)
+    id: Text | None = None
+    base: Text | None = None
+    quote: Text | None = None
+    pair: Text | None = None
+    separator: Text = "/"
+    quotes: tuple[Text, ...] = ()
+    status: Text | None = None
+    online: tuple[Text, ...] = ()
     price_increment: Text | None = None
     quantity_increment: Text | None = None
 
-    @field_validator("native")
+    @field_validator("native", "long")
     @classmethod
-    def _both(cls, value: str) -> str:
-        if value.count("{base}") != 1 or value.count("{quote}") != 1:
+    def _both(cls, value: str | None) -> str | None:
+        if value is not None and (value.count("{base}") != 1 or value.count("{quote}") != 1):
             msg = "must hold {base} and {quote} once each"
             raise ValueError(msg)
         return value
 
+    @model_validator(mode="after")
+    def _currencies(self) -> Symbols:
+        ways = [bool(self.base and self.quote), bool(self.pair), bool(self.quotes)]
+        if self.path is not None and sum(ways) != 1:
+            msg = "a list of markets needs one of: base and quote, pair, quotes"
+            raise ValueError(msg)
+        return self
+
+
+Rule = Literal["newest_below", "oldest_from", "oldest_after", "time_window", "latest_only"]
+CursorUnit = Literal["s", "ms", "us", "ns"]
+
 
 class Paging(_Strict):
-    """A named rule of `paging.py`, the names of its parameters, and rows an answer can hold."""
+    """A named rule of `paging.py`, the names of its parameters, and rows an answer can hold.
 
-    rule: Literal["newest_below"]
-    cursor: Text
-    limit: Text
-    page: Annotated[int, Field(ge=2, le=100_000)]
+    `cursor` takes an id, or on an axis of time a time in `unit`; `time_window` has two,
+    `start` and `stop`, and may page within them by `number`. `latest_only` may choose how
+    far back the latest goes: `cursor` is then one of `windows`, the shortest first.
+    """
+
+    rule: Rule
+    cursor: Text | None = None
+    start: Text | None = None
+    stop: Text | None = None
+    unit: CursorUnit | None = None
+    number: Text | None = None
+    windows: tuple[Text, ...] = ()
+    limit: Text | None = None
+    page: Annotated[int, Field(ge=2, le=1_000_000)]
+
+    @model_validator(mode="after")
+    def _named(self) -> Paging:
+        wanted = {
+            "time_window": ("start", "stop", "unit"),
+            "latest_only": ("cursor",) if self.windows else (),
+        }.get(self.rule, ("cursor",))
+        for name in wanted:
+            if getattr(self, name) is None:
+                msg = f"{self.rule} needs {name}"
+                raise ValueError(msg)
+        return self
+
+
+Source = Annotated[str, Field(min_length=1, max_length=500)] | Annotated[int, Field(ge=0, le=999)]
+"""A field of a row: its name, or its index where rows are arrays."""
+Word = str | bool | int
 
 
 class IdField(_Strict):
-    source: Text = Field(alias="from")
-    as_: Literal["integer"] = Field(alias="as")
+    source: Source = Field(alias="from")
+    as_: Literal["integer", "integer_text"] = Field(alias="as")
 
 
 class DecimalField(_Strict):
-    source: Text = Field(alias="from")
-    as_: Literal["decimal_text"] = Field(alias="as")
+    """`signed_number`, `signed_text`: the size without its sign, which tells the side."""
+
+    source: Source = Field(alias="from")
+    as_: Literal["decimal_text", "decimal_number", "signed_text", "signed_number"] = Field(
+        alias="as"
+    )
 
 
 class TimeField(_Strict):
-    source: Text = Field(alias="from")
-    as_: Literal["iso_time"] = Field(alias="as")
+    """`unix_*` are JSON numbers, `unix_*_text` the same in strings; both may have decimals."""
+
+    source: Source = Field(alias="from")
+    as_: Literal[
+        "iso_time", "unix_s", "unix_ms", "unix_us", "unix_ns",
+        "unix_s_text", "unix_ms_text", "unix_us_text", "unix_ns_text",
+    ] = Field(alias="as")  # fmt: skip
 
 
 class SideField(_Strict):
-    """`of` says whose side the wire's word is; the table always holds the taker's."""
+    """`of` says whose side the wire's word is; the table always holds the taker's.
 
-    source: Text = Field(alias="from")
+    `as: sign` takes it from the sign of a number: buy is above zero.
+    """
+
+    source: Source = Field(alias="from")
+    as_: Literal["word", "sign"] = Field(alias="as", default="word")
     of: Literal["taker", "maker"]
-    buy: Text
-    sell: Text
+    buy: Word | None = None
+    sell: Word | None = None
 
     @model_validator(mode="after")
     def _differ(self) -> SideField:
-        if self.buy == self.sell:
-            msg = "buy and sell must be different words"
+        words = (self.buy, self.sell)
+        if self.as_ == "sign" and words != (None, None):
+            msg = "a sign needs no words for buy and sell"
+            raise ValueError(msg)
+        if self.as_ == "word" and (None in words or self.buy == self.sell):
+            msg = "buy and sell must be two different words"
             raise ValueError(msg)
         return self
 
@@ -116,26 +217,55 @@ class Fields(_Strict):
     @model_validator(mode="after")
     def _distinct(self) -> Fields:
         names = [getattr(self, column).source for column in type(self).model_fields]
-        twice = sorted({name for name in names if names.count(name) > 1})
+        if self.side.as_ == "sign":
+            # The sign of a field is told apart from its size.
+            names.remove(self.side.source)
+        twice = sorted({str(name) for name in names if names.count(name) > 1})
         if twice:
             msg = f"two columns are taken from the same field: {', '.join(twice)}"
+            raise ValueError(msg)
+        if len({type(name) for name in names}) > 1:
+            msg = "from is the name of a field in all columns, or an index in all"
             raise ValueError(msg)
         return self
 
 
 class Trades(_Strict):
+    """`rows` is the path of the list of trades in an answer; `*` is the one list there.
+
+    `tombstone` are fields with the values by which the exchange marks an id as void.
+    """
+
     path: Text
+    params: dict[str, str] = Field(default_factory=dict)
+    rows: str = ""
     paging: Paging
     fields: Fields
+    tombstone: dict[str, Word] = Field(default_factory=dict)
     chunk_pages: Annotated[int, Field(ge=1, le=1_000)] = 50
 
     @field_validator("path")
     @classmethod
-    def _symbol(cls, value: str) -> str:
-        if not value.startswith("/") or value.count("{symbol}") != 1:
-            msg = "must start with / and hold {symbol} once"
+    def _rooted(cls, value: str) -> str:
+        if not value.startswith("/"):
+            msg = "must start with /"
             raise ValueError(msg)
         return value
+
+    @model_validator(mode="after")
+    def _symbol(self) -> Trades:
+        if sum(text.count("{symbol}") for text in (self.path, *self.params.values())) != 1:
+            msg = "path or params must hold {symbol} once"
+            raise ValueError(msg)
+        return self
+
+
+_RULES_OF: dict[Kind, tuple[Rule, ...]] = {
+    "ids": ("newest_below", "oldest_from", "oldest_after"),
+    "sparse_ids": ("newest_below", "oldest_from", "oldest_after", "latest_only"),
+    "time": ("newest_below", "oldest_from", "oldest_after", "time_window"),
+}
+_SHORT = 3  # letters
 
 
 class ExchangeSpec(_Strict):
@@ -145,25 +275,83 @@ class ExchangeSpec(_Strict):
     title: Text
     docs: Annotated[str, Field(pattern=r"^https://")]
     base_url: Annotated[str, Field(pattern=r"^https?://[^/?#\s]+(/[^?#\s]*)?$")]
-    axis: Literal["ids"]
-    first_id: Annotated[int, Field(ge=0, le=2**62)]
-    provable: Text
+    axis: Kind
+    first_id: Annotated[int, Field(ge=0, le=2**62)] = 0
+    history: Text = "all"
+    provable: Provable
+    quantity_unit: Text = "base"
     settle: Annotated[float, Field(ge=0, le=86_400)] = 60.0
     head_slack: Annotated[int, Field(ge=0, le=10**9)] = 1_000
     limits: Limits
     statuses: Statuses = Statuses()
+    errors: Errors | None = None
     symbols: Symbols
     trades: Trades
+
+    @field_validator("history")
+    @classmethod
+    def _window(cls, value: str) -> str:
+        try:
+            if value != "all":
+                duration(value)
+        except UsageError as error:
+            msg = f"{error}; write all, or how far back it goes, like 24h or 90d"
+            raise ValueError(msg) from None
+        return value
+
+    @field_validator("quantity_unit")
+    @classmethod
+    def _base_units(cls, value: str) -> str:
+        if value != "base":
+            msg = (
+                f"sizes in {value} cannot be put into a table of base units; only markets "
+                "whose sizes are in base units can be described"
+            )
+            raise ValueError(msg)
+        return value
+
+    @model_validator(mode="after")
+    def _axis_fits(self) -> ExchangeSpec:
+        rule, unit = self.trades.paging.rule, self.trades.paging.unit
+        if rule not in _RULES_OF[self.axis]:
+            msg = f"axis {self.axis} is asked by one of {', '.join(_RULES_OF[self.axis])}"
+            raise ValueError(msg)
+        if (unit is not None) != (self.axis == "time"):
+            msg = "an axis of time needs trades.paging.unit, and no other has one"
+            raise ValueError(msg)
+        if self.axis == "ids" and self.provable.by != "ids":
+            msg = "axis ids means ids without holes: provable by ids; else it is sparse_ids"
+            raise ValueError(msg)
+        if self.axis == "sparse_ids" and self.provable.by != "nothing":
+            msg = "ids that skip prove nothing: provable by nothing; else the axis is ids"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def line(self) -> Axis:
+        """The axis on which its trades lie."""
+        return AXES[self.axis]
+
+    @property
+    def reach(self) -> timedelta | None:
+        """How far back its history goes; None: to the first trade."""
+        return None if self.history == "all" else duration(self.history)
 
     @property
     def chunk(self) -> int:
         """Positions in a chunk: every run cuts at its multiples."""
-        return self.trades.paging.page * self.trades.chunk_pages
+        if self.line.dense:
+            return self.trades.paging.page * self.trades.chunk_pages
+        return self.line.cells[-1]
 
     def native(self, market: Market) -> str:
         """The exchange's own spelling of a canonical symbol. Raises UsageError if there is none."""
         base, _, quote = market.symbol.rpartition("-")
-        native = self.symbols.native.replace("{base}", base).replace("{quote}", quote)
+        own = [self.symbols.aliases.get(name, name) for name in (base, quote)]
+        long = self.symbols.long if max(map(len, own)) > _SHORT else None
+        if self.symbols.case == "lower":
+            own = [name.lower() for name in own]
+        native = (long or self.symbols.native).replace("{base}", own[0]).replace("{quote}", own[1])
         if native in {".", ".."}:
             # No encoding keeps these from meaning another path.
             raise UsageError(f"{market} is not a market", f"it would be asked for as {native}")
@@ -171,11 +359,15 @@ class ExchangeSpec(_Strict):
 
     def shape(self) -> str:
         """Digest of what shapes rows: a table version holds rows of one shape only."""
-        what = {
+        trades = self.trades
+        what: dict[str, object] = {
             "axis": self.axis,
-            "fields": self.trades.fields.model_dump(mode="json", by_alias=True),
+            "fields": trades.fields.model_dump(mode="json", by_alias=True, exclude_defaults=True),
             "schema": 1,
         }
+        # What a spec does not use must not change its digest.
+        if trades.rows or trades.tombstone:
+            what |= {"rows": trades.rows, "tombstone": trades.tombstone}
         text = json.dumps(what, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
