@@ -41,7 +41,7 @@ def main(trades: int, root: str) -> None:
             # Head first, as ingest goes: ten answers a second.
             at = STARTED + timedelta(milliseconds=(everything.stop - page.stop) // 10)
             asked = "&".join(
-                f"{name}={value}" for name, value in paging.newest_below(page, rules).params(rules)
+                f"{name}={value}" for name, value in paging.exactly(page, rules).params(rules)
             )
             newest_first = history.newest(page.start, page.stop, len(page))[::-1]
             answer = Answer(

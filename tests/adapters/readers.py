@@ -27,7 +27,7 @@ from schemahub.ports import Mapped, RawObject
 from tests.pipelines.raw_lake import AT, BTC, coinbase
 
 SPEC = coinbase()
-READER = Reader(SPEC.trades.fields)
+READER = Reader(SPEC)
 PATH = page.path(BTC, SPEC)
 ALL = Span(0, MAX_STOP)
 

@@ -29,7 +29,11 @@ DATA: dict[str, Any] = {
     "base_url": "https://api.example.com",
     "axis": "ids",
     "first_id": 1,
-    "provable": "ids count the trades of a market without holes",
+    "provable": {
+        "by": "ids",
+        "basis": "measured",
+        "why": "ids count the trades of a market without holes",
+    },
     "limits": {"scope": "host", "rate": 10.0, "burst": 15},
     "symbols": {
         "native": "{base}-{quote}",
@@ -68,7 +72,7 @@ def spec(page: int = 1000, chunk_pages: int = 50, settle: float = 60.0) -> Excha
 
 
 SPEC = spec()
-READER = Reader(SPEC.trades.fields)
+READER = Reader(SPEC)
 
 
 def text_of(moment: int) -> str:
@@ -125,7 +129,7 @@ class Exchange:
     def rows(self, ask: Ask) -> list[dict[str, object]]:
         self.asked.append(ask)
         assert len(self.asked) < ENOUGH, "it would ask for ever"
-        below = sorted(one for one in self.trades if ask.below is None or one < ask.below)
+        below = sorted(one for one in self.trades if ask.stop is None or one < ask.stop)
         newest = below[-min(ask.limit, self.cap) :]
         return [self._row(one) for one in reversed(newest)]
 

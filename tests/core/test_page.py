@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from schemahub.core.errors import BadAnswer
 from schemahub.core.layout import Market
-from schemahub.core.page import MAX_SPREAD, Page, asked, path, read
+from schemahub.core.page import MAX_SPREAD, Page, asked, read, request
 from schemahub.core.paging import Ask
 from schemahub.core.span import Coverage
 from tests.core.dialect import NOW_US, READER, SPEC, answer, body, page_of, row
@@ -233,4 +233,4 @@ def test_an_url_that_is_not_ours_is_no_question(query: str) -> None:
     ],
 )
 def test_a_symbol_stays_one_segment_of_the_path(symbol: str, native: str) -> None:
-    assert path(Market("acme", symbol), SPEC) == f"/products/{native}/trades"
+    assert request(Market("acme", symbol), SPEC, HEAD).path == f"/products/{native}/trades"

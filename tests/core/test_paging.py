@@ -20,7 +20,7 @@ ids = st.sets(st.integers(0, 40))
 
 def newest(trades: set[int], ask: Ask, cap: int = 10_000) -> list[int]:
     """What an exchange that follows the rule answers."""
-    below = sorted(one for one in trades if ask.below is None or one < ask.below)
+    below = sorted(one for one in trades if ask.stop is None or one < ask.stop)
     return below[-min(ask.limit, cap) :]
 
 
@@ -43,7 +43,7 @@ def test_the_windows_of_a_span_are_as_few_answers_as_can_hold_it(span: Span, siz
     assert len(windows) == -(-len(span) // size)
     for window in windows:
         (page,) = window.spans
-        ask = paging.newest_below(page, spec(size).trades.paging)
+        ask = paging.exactly(page, spec(size).trades.paging)
         assert newest(set(range(100)), ask) == list(range(page.start, page.stop))
 
 

@@ -104,7 +104,7 @@ def test_time_is_good_from_2009_to_five_minutes_ahead() -> None:
 def test_the_table_holds_the_takers_side(whose: str, word: str, taker: str) -> None:
     changed = data()
     changed["trades"]["fields"]["side"] = {"from": "m", "of": whose, "buy": "B", "sell": "S"}
-    reader = Reader(build(changed, {}, "acme.yaml").trades.fields)
+    reader = Reader(build(changed, {}, "acme.yaml"))
     raw = json.dumps(row(5, side=..., m=word)).encode()
     assert reader.trade(raw, NOW_US).side == taker
     with pytest.raises(RowRefused, match="not a side"):
@@ -116,7 +116,7 @@ def test_the_spec_names_the_fields() -> None:
     fields = changed["trades"]["fields"]
     for column in fields:
         fields[column]["from"] = f"wire {column}"
-    reader = Reader(build(changed, {}, "acme.yaml").trades.fields)
+    reader = Reader(build(changed, {}, "acme.yaml"))
     plain = {
         "trade_id": 5,
         "side": "buy",

@@ -187,19 +187,27 @@ class App:
 
     # ------------------------------------------------------------ exchanges
 
-    def source(self, exchange: str) -> Source:
+    def exchange(self, name: str) -> Source:
         """The exchange, with one gate for the whole process."""
+        return self._source(name, name)
+
+    def source(self, market: Market) -> Source:
+        """The exchange of a market, with one gate for all that its limit counts together."""
+        own = self.specs.of(market.exchange).limits.scope == "market"
+        return self._source(market.exchange, str(market) if own else market.exchange)
+
+    def _source(self, exchange: str, counted: str) -> Source:
         with self._lock:
-            if exchange not in self._sources:
-                self._sources[exchange] = self._open(exchange)
-            return self._sources[exchange]
+            if counted not in self._sources:
+                self._sources[counted] = self._open(exchange, counted)
+            return self._sources[counted]
 
     def gates(self) -> dict[str, Gate]:
-        """The gate of each exchange that was asked so far."""
+        """The gates that were needed so far, of exchanges or of markets."""
         with self._lock:
             return dict(self._gates)
 
-    def _open(self, exchange: str) -> Source:
+    def _open(self, exchange: str, counted: str) -> Source:
         from schemahub.adapters.http import HttpClient
 
         spec = self.specs.of(exchange)
@@ -207,7 +215,7 @@ class App:
         for name in urls:
             self.specs.of(name)
         gate = Gate.of(spec.limits.rate, spec.limits.burst, self.settings.share)
-        self._gates[exchange] = gate
+        self._gates[counted] = gate
         client = HttpClient(
             urls.get(exchange, spec.base_url),
             title=spec.title,
@@ -217,6 +225,7 @@ class App:
             rng=jitter(),
             user_agent=f"schemahub/{schemahub.__version__}",
             statuses=spec.statuses,
+            penalty=spec.limits.penalty,
             pool_size=self.settings.workers * self.settings.requests_at_once + 1,
         )
         return Source(spec, client)

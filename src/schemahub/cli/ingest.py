@@ -13,12 +13,14 @@ from schemahub.cli.progress import Progress
 from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
 from schemahub.cli.words import count, show, size, span, tell
+from schemahub.core.axis import IDS
 from schemahub.core.errors import Interrupted, SchemaHubError, UsageError
 from schemahub.core.layout import Market
 from schemahub.core.times import instant
 from schemahub.pipelines.ingest import Outcome
 from schemahub.pipelines.job import Job, exit_code, told
-from schemahub.pipelines.plan import Plan, Planner, Wish
+from schemahub.pipelines.plan import Plan, Wish
+from schemahub.pipelines.plan_walks import place, plan_market
 from schemahub.pipelines.source import Source
 
 # A raw trade in bytes as stored (BENCHMARKS.md): for the plan's estimate only.
@@ -102,7 +104,7 @@ def choose(shell: Shell, texts: Sequence[str]) -> list[Market]:
 def ingest(shell: Shell, job: Job, markets: Sequence[Market], wish: Wish) -> list[Outcome]:
     """Runs the pipeline, says what happened market by market. Raises Interrupted."""
     app = shell.app
-    items: list[tuple[Source, Market]] = [(app.source(m.exchange), m) for m in markets]
+    items: list[tuple[Source, Market]] = [(app.source(m), m) for m in markets]
     done: list[Outcome] = []
     started = app.clock.monotonic()
     with Progress(shell):
@@ -164,13 +166,12 @@ def _say(shell: Shell, outcome: Outcome) -> None:
 
 def _plan(shell: Shell, markets: Sequence[Market], wish: Wish, *, as_json: bool) -> int:
     app = shell.app
-    planner = Planner(app.lake, app.threads)
     plans: list[dict[str, Any]] = []
     failed: list[Outcome] = []
     for market in markets:
-        source = app.source(market.exchange)
+        source = app.source(market)
         try:
-            plans.append(_planned(source, planner.plan(source, market, wish)))
+            plans.append(_planned(source, plan_market(app.lake, app.threads, source, market, wish)))
         except Interrupted:
             raise
         except SchemaHubError as error:
@@ -186,15 +187,21 @@ def _plan(shell: Shell, markets: Sequence[Market], wish: Wish, *, as_json: bool)
 
 
 def _planned(source: Source, plan: Plan) -> dict[str, Any]:
-    trades = len(plan.work)
-    requests = -(-trades // source.spec.trades.paging.page)
+    line = source.spec.line
+    # How many trades a time holds, or ids that skip, only asking tells.
+    trades = len(plan.work) if line.dense else None
+    requests = None if trades is None else -(-trades // source.spec.trades.paging.page)
     return {
         "market": str(plan.market),
+        "axis": line.kind,
         "spans": [[part.start, part.stop] for part in plan.work],
+        "places": [[place(line, part.start), place(line, part.stop)] for part in plan.work],
         "trades": trades,
         "requests": requests,
-        "seconds_at_limit": round(requests / source.spec.limits.rate, 1),
-        "bytes": trades * RAW_BYTES_PER_TRADE,
+        "seconds_at_limit": (
+            None if requests is None else round(requests / source.spec.limits.rate, 1)
+        ),
+        "bytes": None if trades is None else trades * RAW_BYTES_PER_TRADE,
         "cost_usd": 0,
         "new_origin": plan.start.origin,
         "reason": plan.start.reason,
@@ -204,11 +211,18 @@ def _planned(source: Source, plan: Plan) -> dict[str, Any]:
 
 def _print_plan(plan: dict[str, Any]) -> None:
     why = f" ({plan['reason']})" if plan["reason"] else ""
-    show(f"{plan['market']}: {count(plan['trades'])} trades to fetch{why}")
-    for start, stop in plan["spans"][:10]:
-        print(f"  ids {start} to {stop - 1}")
+    unknown = plan["trades"] is None
+    amount = "trades" if unknown else f"{count(plan['trades'])} trades"
+    show(f"{plan['market']}: {amount} to fetch{why}")
+    dense = plan["axis"] == IDS.kind
+    spans = zip(plan["spans"], plan["places"], strict=True)
+    for (start, stop), (first, after) in list(spans)[:10]:
+        print(f"  ids {start} to {stop - 1}" if dense else f"  from {first} to before {after}")
     if len(plan["spans"]) > 10:  # noqa: PLR2004
         print(f"  and {len(plan['spans']) - 10} more spans")
+    if unknown:
+        print("  how many only asking tells; nothing was written")
+        return
     print(
         f"  about {count(plan['requests'])} requests, {span(plan['seconds_at_limit'])} at the "
         f"rate limit, {size(plan['bytes'])} of raw, no cost; nothing was written"

@@ -28,6 +28,7 @@ class Progress:
         self._lock = threading.Lock()
         self._planned = 0
         self._trades = 0
+        self._open = False  # whether the trades of some market are not known
         self._markets: dict[str, TaskID] = {}
         self._told_at = self._started
         self._bars: Bars | None = None
@@ -55,17 +56,23 @@ class Progress:
     def _hear(self, event: str, fields: Mapping[str, object]) -> None:
         with self._lock:
             if event == "market.planned":
-                self._plan(str(fields["market"]), int(str(fields["trades"])), fields["watermark"])
+                trades = fields["trades"]
+                known = None if trades is None else int(str(trades))
+                self._plan(str(fields["market"]), known, fields["watermark"])
             elif event == "page.fetched":
                 self._advance(str(fields["market"]), int(str(fields["trades"])))
             elif event in {"request.throttled", "breaker.opened"} and self._plain:
                 self._shell.detail(f"{event}: {fields.get('cause') or fields.get('title') or ''}")
 
-    def _plan(self, market: str, trades: int, watermark: object) -> None:
-        self._planned += trades
+    def _plan(self, market: str, trades: int | None, watermark: object) -> None:
+        """`trades` None: how many there are only asking tells."""
+        self._planned += trades or 0
+        self._open = self._open or trades is None
         if self._bars is not None:
             words = f"{market} from watermark {watermark}"
             self._markets[market] = self._bars.add_task(words, total=trades, speed="")
+        elif trades is None:
+            self._say(f"{market}: fetching what is missing")
         elif trades:
             self._say(f"{market}: {count(trades)} trades to fetch, watermark {watermark}")
 
@@ -77,7 +84,8 @@ class Progress:
         now = self._clock.monotonic()
         if self._plain and now - self._told_at >= PLAIN_EVERY:
             self._told_at = now
-            self._say(f"{count(self._trades)} of {count(self._planned)} trades, {self._speed()}")
+            planned = "" if self._open else f" of {count(self._planned)}"
+            self._say(f"{count(self._trades)}{planned} trades, {self._speed()}")
 
     def _say(self, text: str) -> None:
         if self._plain:
@@ -90,7 +98,8 @@ class Progress:
         asked = self._shell.app.metrics.count("request.answered") / seconds
         left = (self._planned - self._trades) / trades if trades else 0
         words = f"{count(trades)} trades/s, {asked:.1f}{self._limit()} requests/s"
-        return f"{words}, {span(left)} left{self._breaker()}"
+        end = "" if self._open else f", {span(left)} left"
+        return f"{words}{end}{self._breaker()}"
 
     def _limit(self) -> str:
         rates = [f"{gate.bucket.full_rate:.3g}" for gate in self._shell.app.gates().values()]

@@ -55,7 +55,7 @@ def command(shell: Shell, /, **options: Any) -> int:
 def _heal(shell: Shell, job: Job, damages: list[Damage], *, audit: bool) -> None:
     pipeline = shell.app.repair()
     for damage in damages:
-        source = shell.app.source(damage.market.exchange)
+        source = shell.app.source(damage.market)
         outcome = pipeline.heal(source, damage, audit=audit)
         job.add("ingest", outcome)
         if outcome.error is not None:

@@ -34,7 +34,7 @@ def command(shell: Shell, /, **options: Any) -> int:
     """
     app = shell.app
     exchange = app.settings.exchange
-    source = app.source(exchange)
+    source = app.exchange(exchange)
     known = seeds.read_seed(app.store, exchange)
     change = seeds.update(
         known, seeds.listed(source), options["filter_regex"], merge=options["merge"]

@@ -136,17 +136,27 @@ class Throttled(ExchangeError):
 
 
 class BadAnswer(ExchangeError):
-    """`body` is what was answered at `url`, so that it can be kept in quarantine."""
+    """`body` is what was answered at `url`, so that it can be kept in quarantine.
+
+    `throttled`: it says, whatever its status, that we ask too fast.
+    """
 
     code = "SH-BAD-ANSWER"
     advice = "run it again; if that does not help, the exchange changed or its spec is wrong"
 
-    def __init__(
-        self, what: str, why: str = "", do: str = "", body: bytes = b"", url: str = ""
+    def __init__(  # noqa: PLR0913, PLR0917  (what, why, do; and the answer)
+        self,
+        what: str,
+        why: str = "",
+        do: str = "",
+        body: bytes = b"",
+        url: str = "",
+        throttled: bool = False,  # noqa: FBT001, FBT002  (named wherever it is given)
     ) -> None:
         super().__init__(what, why, do)
         self.body = body
         self.url = url
+        self.throttled = throttled
 
 
 class IdsRestarted(ExchangeError):

@@ -162,9 +162,9 @@ def attests(told: Sequence[tuple[datetime, Coverage]], span: Span, settle: timed
     return agreed.covers(span)
 
 
-def reaches_below(one: Piece, position: int) -> bool:
-    """Whether it passes over positions below `position`: it speaks for other chunks as well."""
-    return any(hole.start < position for hole, _ in one.silence)
+def reaches_beyond(one: Piece, page: Span) -> bool:
+    """Whether it passes over positions outside `page`: it speaks for other chunks as well."""
+    return any(not page.covers(hole) for hole, _ in one.silence)
 
 
 def _union(coverages: Iterable[Coverage]) -> Coverage:

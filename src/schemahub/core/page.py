@@ -6,7 +6,7 @@ An answer proves exactly the ids of the good rows in it; nothing about its neigh
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
@@ -14,17 +14,20 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 import msgspec
 
 from schemahub.core.columns import times_by_id
-from schemahub.core.errors import BadAnswer
+from schemahub.core.errors import BadAnswer, Refused
 from schemahub.core.layout import Market
-from schemahub.core.paging import Ask, silent
-from schemahub.core.span import Coverage
+from schemahub.core.paging import NANOSECONDS, Ask, silent
+from schemahub.core.span import NOTHING, Coverage
 from schemahub.core.spec import ExchangeSpec
+from schemahub.core.trade import VOID, Trade
 from schemahub.core.wire import MAX_DEPTH, Reader, RowRefused, depth
 
 MAX_SPREAD = 1_000_000
 DAY = timedelta(days=1)
 # Between these no clock is wrong, and a day can be added to any moment.
 RECEIVED_IN = range(1970, 9000)
+# The time of what has none: it dates no hole.
+LATEST = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +137,18 @@ def _is_line_of_json(body: bytes) -> bool:
     return opened <= MAX_DEPTH or depth(body) <= MAX_DEPTH
 
 
+Key = tuple[int, int]
+"""A trade's position and its id."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """What one answer proves and says.
 
     `ids` are the positions of good rows; `bad` positions whose only rows fail the
-    contract, and why; `unreadable` counts rows whose own id cannot be read; `times` are
-    (position, µs) of the good rows, lowest position first.
+    contract, and why; `unreadable` counts rows whose position cannot be read; `times` are
+    (position, µs) of the good rows, lowest position first. `silence` is told on axes of ids
+    alone; `keys` are told on the others: the trades of the good rows, lowest first.
     """
 
     ids: Coverage
@@ -149,6 +157,7 @@ class Page:
     rows: int
     times: tuple[tuple[int, int], ...]
     silence: Coverage = field(default_factory=Coverage)
+    keys: tuple[Key, ...] = ()
 
     @property
     def all_ids(self) -> Coverage:
@@ -163,8 +172,12 @@ class Page:
 def read(answer: Answer, ask: Ask, reader: Reader) -> Page:
     """What `answer`, asked for by `ask`, proves.
 
-    Raises BadAnswer if it is not a list of rows, or not an answer to this question.
+    Raises BadAnswer if it is not a list of rows, or not an answer to this question; Refused
+    if it says, with a status of 200, that there is none.
     """
+    _heed(answer, reader)
+    if not reader.spec.line.dense:
+        return _read_keys(answer, ask, reader)
     good, bad, unreadable, rows = _rows(answer, reader)
     for position in good:
         bad.pop(position, None)
@@ -174,16 +187,80 @@ def read(answer: Answer, ask: Ask, reader: Reader) -> Page:
         unreadable += 1
     ids = Coverage.of_ids(good)
     everything = ids | Coverage.of_ids(bad)
-    if ask.below is not None and everything and everything.stop > ask.below:
-        raise BadAnswer(
-            "an answer holds ids that were not asked for",
-            f"id {everything.stop - 1} is not below {ask.below}: {answer.url}",
-            body=answer.body,
-            url=answer.url,
-        )
+    if everything:
+        _check_bounds(answer, ask, everything.start, everything.stop - 1)
     # With an unreadable id in it, an answer cannot say what it does not have.
     silence = Coverage() if unreadable else silent(everything)
     return Page(ids, bad, unreadable, rows, tuple(sorted(good.items())), silence)
+
+
+def _heed(answer: Answer, reader: Reader) -> None:
+    """Raises what an answer says that it is, if it is an error in spite of its status."""
+    complaint = reader.complaint(answer.body)
+    if complaint is None:
+        return
+    kind, said = complaint
+    title = reader.spec.title
+    if kind == "refused":
+        raise Refused(
+            f"{title} refuses this request",
+            f"{answer.url}: {said}",
+            "check the market's name, and whether the exchange serves it where you are",
+            answer.status,
+        )
+    raise BadAnswer(
+        f"{title} answers with an error",
+        f"{answer.url}: {said}",
+        body=answer.body,
+        url=answer.url,
+        throttled=kind == "throttled",
+    )
+
+
+def _check_bounds(answer: Answer, ask: Ask, lowest: int, highest: int) -> None:
+    """Raises BadAnswer if positions were told that nobody asked for."""
+    if ask.stop is not None and highest >= ask.stop:
+        why = f"{highest} is not below {ask.stop}"
+    elif ask.start is not None and lowest < ask.start:
+        why = f"{lowest} is below {ask.start}"
+    else:
+        return
+    raise BadAnswer(
+        "an answer holds ids that were not asked for",
+        f"id {why}: {answer.url}",
+        body=answer.body,
+        url=answer.url,
+    )
+
+
+def _read_keys(answer: Answer, ask: Ask, reader: Reader) -> Page:
+    """The same on an axis of time or of ids that skip."""
+    keys: dict[Key, int] = {}
+    bad: dict[int, str] = {}
+    unreadable = rows = 0
+    for verdict in _verdicts(answer, reader):
+        rows += 1
+        if isinstance(verdict, Trade):
+            keys[verdict.position, verdict.trade_id or 0] = verdict.trade_ts
+        elif verdict.position is None:
+            unreadable += 1
+        elif not verdict.reason.startswith(VOID):
+            bad[verdict.position] = verdict.reason
+    slack = 2 * _coarseness(reader.spec)
+    lower = None if ask.start is None else max(0, ask.start - slack)
+    upper = None if ask.stop is None else ask.stop + slack
+    if keys:
+        _check_bounds(answer, replace(ask, start=lower, stop=upper), min(keys)[0], max(keys)[0])
+    told = tuple(sorted(keys))
+    ids = Coverage.of_ids(position for position, _ in told)
+    times = tuple((key[0], keys[key]) for key in told)
+    return Page(ids, bad, unreadable, rows, times, NOTHING, told)
+
+
+def _coarseness(spec: ExchangeSpec) -> int:
+    """Positions that a cursor cannot tell apart."""
+    unit = spec.trades.paging.unit
+    return max(1, NANOSECONDS[unit] // 1_000) if unit else 1
 
 
 def _unbelievable(ids: list[int]) -> list[int]:
@@ -198,10 +275,31 @@ def _unbelievable(ids: list[int]) -> list[int]:
 
 
 def _rows(answer: Answer, reader: Reader) -> tuple[dict[int, int], dict[int, str], int, int]:
-    """(position to time of good rows, position to reason of bad ones, unreadable, rows)."""
+    """(position to time of good rows, position to reason of bad ones, unreadable, rows).
+
+    An id that the exchange voided is one that it told: as good as a row, and of no time.
+    """
     quick = _all_good(answer, reader)
     if quick is not None:
         return quick
+    good: dict[int, int] = {}
+    bad: dict[int, str] = {}
+    unreadable = rows = 0
+    for verdict in _verdicts(answer, reader):
+        rows += 1
+        if isinstance(verdict, Trade):
+            good[verdict.position] = verdict.trade_ts
+        elif verdict.position is None:
+            unreadable += 1
+        elif verdict.reason.startswith(VOID):
+            good.setdefault(verdict.position, LATEST)
+        else:
+            bad[verdict.position] = verdict.reason
+    return good, bad, unreadable, rows
+
+
+def _verdicts(answer: Answer, reader: Reader) -> list[Trade | RowRefused]:
+    """Every row, read one by one. Raises BadAnswer if not one of them can be placed."""
     try:
         raws = reader.split(answer.body)
     except ValueError as error:
@@ -211,20 +309,13 @@ def _rows(answer: Answer, reader: Reader) -> tuple[dict[int, int], dict[int, str
             body=answer.body,
             url=answer.url,
         ) from None
-    good: dict[int, int] = {}
-    bad: dict[int, str] = {}
-    unreadable = 0
+    found: list[Trade | RowRefused] = []
     for raw in raws:
         try:
-            trade = reader.trade(raw, answer.latest)
+            found.append(reader.trade(raw, answer.latest))
         except RowRefused as refused:
-            if refused.position is None:
-                unreadable += 1
-            else:
-                bad[refused.position] = refused.reason
-        else:
-            good[trade.position] = trade.trade_ts
-    if raws and not good and not bad:
+            found.append(refused)
+    if raws and all(one.position is None for one in found):
         raise BadAnswer(
             "no row of an answer has an id that can be read",
             f"{answer.url}: {raws[0][:80]!r}",
@@ -232,7 +323,7 @@ def _rows(answer: Answer, reader: Reader) -> tuple[dict[int, int], dict[int, str
             body=answer.body,
             url=answer.url,
         )
-    return good, bad, unreadable, len(raws)
+    return found
 
 
 def _all_good(
@@ -246,9 +337,14 @@ def _all_good(
     return None if good is None else (good, {}, 0, len(typed))
 
 
-def path(market: Market, spec: ExchangeSpec) -> str:
-    """The path, encoded, under which the trades of a market are asked for."""
-    return spec.trades.path.replace("{symbol}", quote(spec.native(market), safe=""))
+def request(market: Market, spec: ExchangeSpec, ask: Ask) -> Request:
+    """What asks an exchange for these trades of a market."""
+    native = spec.native(market)
+    path = spec.trades.path.replace("{symbol}", quote(native, safe=""))
+    fixed = tuple(
+        (name, value.replace("{symbol}", native)) for name, value in spec.trades.params.items()
+    )
+    return Request(path, fixed + ask.params(spec.trades.paging))
 
 
 def about(answer: Answer, market: Market, spec: ExchangeSpec) -> bool:

@@ -21,9 +21,9 @@ class Ask:
     `number` is a page of a window, from 1; `window` one of `latest_only`.
     """
 
-    start: int | None = None
     stop: int | None = None
     limit: int = 0
+    start: int | None = None
     number: int | None = None
     window: str | None = None
 
@@ -49,10 +49,10 @@ class Ask:
             return Ask(limit=limit, window=params.get(paging.cursor or ""))
         number = params.get(paging.number) if paging.number else None
         start, stop = _bounds(params, paging)
-        return Ask(start, stop, limit, None if number is None else int(number))
+        return Ask(stop, limit, start, None if number is None else int(number))
 
 
-_NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
+NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 _MICROSECOND = 1_000  # ns
 
 
@@ -77,13 +77,13 @@ def _cursors(ask: Ask, paging: Paging) -> list[tuple[str, int | None]]:
 def _down(position: int | None, paging: Paging) -> int | None:
     if position is None or paging.unit is None:
         return position
-    return position * _MICROSECOND // _NANOSECONDS[paging.unit]
+    return position * _MICROSECOND // NANOSECONDS[paging.unit]
 
 
 def _up(position: int | None, paging: Paging) -> int | None:
     if position is None or paging.unit is None:
         return position
-    return -(-position * _MICROSECOND // _NANOSECONDS[paging.unit])
+    return -(-position * _MICROSECOND // NANOSECONDS[paging.unit])
 
 
 def _before(position: int | None, paging: Paging) -> int | None:
@@ -94,7 +94,7 @@ def _before(position: int | None, paging: Paging) -> int | None:
     """
     if position is None or paging.unit is None:
         return None if position is None else max(0, position - 1)
-    size = _NANOSECONDS[paging.unit]
+    size = NANOSECONDS[paging.unit]
     return max(0, (position * _MICROSECOND - max(size, _MICROSECOND)) // size)
 
 
@@ -105,7 +105,7 @@ def _bounds(params: dict[str, str], paging: Paging) -> tuple[int | None, int | N
         text = params.get(name) if name else None
         if text is None or paging.unit is None:
             return None if text is None else int(text)
-        return int(text) * _NANOSECONDS[paging.unit] // _MICROSECOND
+        return int(text) * NANOSECONDS[paging.unit] // _MICROSECOND
 
     match paging.rule:
         case "newest_below":

@@ -339,10 +339,8 @@ class ExchangeSpec(_Strict):
 
     @property
     def chunk(self) -> int:
-        """Positions in a chunk: every run cuts at its multiples."""
-        if self.line.dense:
-            return self.trades.paging.page * self.trades.chunk_pages
-        return self.line.cells[-1]
+        """Positions in a chunk: every run cuts at its multiples. 1: as answers fall."""
+        return self.trades.paging.page * self.trades.chunk_pages if self.line.dense else 1
 
     def native(self, market: Market) -> str:
         """The exchange's own spelling of a canonical symbol. Raises UsageError if there is none."""

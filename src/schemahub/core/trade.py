@@ -75,6 +75,7 @@ class Trade:
     trade_ts: int
 
 
+VOID = "void"  # how the reason of a row begins whose id the exchange itself voided
 CONFLICT = "conflict"  # how the reason of a row begins whose id was told with other content, too
 
 
@@ -94,6 +95,11 @@ class Rejected:
     url: str = ""
     at: str = ""
     in_table: bool = False
+
+    @property
+    def voids(self) -> bool:
+        """Whether the exchange itself voided its id: it is no trade, and none is missing."""
+        return self.reason.startswith(VOID)
 
     @property
     def conflicts(self) -> bool:

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import msgspec
 
-from schemahub.core.spec import Fields
+from schemahub.core.spec import ExchangeSpec
 from schemahub.core.trade import INTEGER_DIGITS, SCALE, Side, Trade
 
 MAX_DEPTH = 32
@@ -115,7 +115,9 @@ _MISSING = object()
 class Reader:
     """Reads rows by the field rules of one spec."""
 
-    def __init__(self, fields: Fields) -> None:
+    def __init__(self, spec: ExchangeSpec) -> None:
+        self.spec = spec
+        fields = spec.trades.fields
         self._read_id = _READERS[fields.trade_id.as_]
         self._read_price = _READERS[fields.price.as_]
         self._read_quantity = _READERS[fields.quantity.as_]
@@ -154,6 +156,11 @@ class Reader:
         # A list of flat rows has one bracket and a brace a row; anything more is looked at.
         flat = body.find(b"[", body.find(b"[") + 1) < 0 and body.count(b"{") <= len(rows)
         return rows if flat else None
+
+    def complaint(self, body: bytes) -> tuple[str, str] | None:
+        """What an answer says is wrong, if it does."""
+        del body
+        return None
 
     def split(self, body: bytes) -> list[bytes]:
         """The rows of `body`, each as its own bytes, verbatim.
@@ -212,7 +219,8 @@ class Reader:
         except _No as no:
             reason = f"{column}: {no}"
             raise RowRefused(reason, position) from None
-        return Trade(position, position, None, taker, exact_price, exact_quantity, moment)
+        place = moment if self.spec.line.timed else position
+        return Trade(place, position, None, taker, exact_price, exact_quantity, moment)
 
 
 def _stripped(number: Decimal) -> Decimal:

@@ -9,11 +9,12 @@ from datetime import timedelta
 from schemahub.core import page as pages
 from schemahub.core import paging
 from schemahub.core.errors import BadAnswer, Interrupted, ObjectCorrupt, SchemaHubError, StoreError
-from schemahub.core.harvest import Piece, Witness, harvest, piece, reaches_below
+from schemahub.core.harvest import Piece, Witness, harvest, piece, reaches_beyond
 from schemahub.core.layout import Market, raw_key
 from schemahub.core.ledger import Ledger
+from schemahub.core.page import Key
 from schemahub.core.paging import Ask
-from schemahub.core.span import Coverage, Span, cut_down
+from schemahub.core.span import NOTHING, Coverage, Span, cut_down
 from schemahub.pipelines.lake import Lake
 from schemahub.pipelines.source import Fetched, Source
 from schemahub.ports import Lease, Tasks, Unlocked
@@ -37,13 +38,20 @@ class ChunkWork:
 
 @dataclass(frozen=True, slots=True)
 class Landed:
-    """What of one chunk is durable now, and what stays missing."""
+    """What of a piece of work is durable now, and what stays missing.
+
+    `trades` are those of `held`. `beyond` is what the exchange does not show any more,
+    `holes` are neighbouring trades whose ids should follow each other and do not.
+    """
 
     held: Coverage
     absent: Coverage
     missing: Coverage
     objects: int
     bytes: int
+    trades: int
+    beyond: Coverage = NOTHING
+    holes: tuple[tuple[Key, Key], ...] = ()
 
 
 @dataclass
@@ -81,7 +89,9 @@ class _Run:
             return
         page.chunk.pieces += result
         # A hole that is wider than a page shows only in the answer that spans it.
-        self.wide += [one for one in result if reaches_below(one, page.work.start)]
+        self.wide += [
+            one for one in result if reaches_beyond(one, Span(page.work.start, page.work.stop))
+        ]
 
     def filled(self) -> list[_Chunk]:
         """Chunks all of whose pages were answered."""
@@ -175,7 +185,7 @@ def _piece(lake: Lake, fetched: Fetched) -> Piece:
 
 
 def _fetch(work: ChunkWork, lake: Lake, wanted: Coverage) -> list[Piece]:
-    """The answers to one page: walked down, then what they passed over asked once more.
+    """The answers to one page: walked through, then what they passed over asked once more.
 
     A short page, a cap that was lowered, a lagging replica: either walk heals them. What
     both walks pass over is a hole that `harvest` may call a sighting.
@@ -185,7 +195,7 @@ def _fetch(work: ChunkWork, lake: Lake, wanted: Coverage) -> list[Piece]:
     # A question with room to spare asks for the neighbours too: even if every row that is
     # wanted cannot be read, the answer can.
     roomy = len(span) + 2 <= rules.page
-    first = paging.once_more(span, rules) if roomy else paging.newest_below(span, rules)
+    first = paging.once_more(span, rules) if roomy else paging.exactly(span, rules)
     pieces: list[Piece] = []
     rest = wanted
     for fetched in _walk(work, span, first):
@@ -218,15 +228,13 @@ def _undated(pieces: list[Piece], rest: Coverage) -> Coverage:
 
 
 def _walk(work: ChunkWork, span: Span, ask: Ask) -> Iterator[Fetched]:
-    """Answers from the top of `span` down, until one reaches below it or nothing is below."""
-    while True:
-        fetched = work.source.ask(work.market, ask)
+    """Answers from one end of `span` on, until one reaches past the other or tells no more."""
+    question: Ask | None = ask
+    while question is not None:
+        fetched = work.source.ask(work.market, question)
         yield fetched
-        ids = fetched.page.all_ids
-        if not ids or ids.start <= span.start or ids.start + 1 == ask.below:
-            return
-        # With the lowest id in the next answer as well, what follows it is dated.
-        ask = paging.once_more(Span(span.start, ids.start), work.source.spec.trades.paging)
+        rules = work.source.spec.trades.paging
+        question = paging.onward(question, fetched.page.all_ids, span, rules)
 
 
 def _take(
@@ -258,7 +266,8 @@ def _store(work: ChunkWork, lake: Lake, chunk: _Chunk) -> Landed:
         # Taken already: somebody, perhaps we ourselves, stored this span before.
         lake.store.create(raw_key(work.market, name), data)
         size += len(data)
-    return Landed(found.held, found.absent, found.missing, len(found.objects), size)
+    trades = len(found.held)
+    return Landed(found.held, found.absent, found.missing, len(found.objects), size, trades)
 
 
 def _witnesses(work: ChunkWork, lake: Lake, chunk: Coverage) -> list[Witness]:

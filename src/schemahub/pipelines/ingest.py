@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from schemahub.core import page as pages
@@ -16,11 +16,14 @@ from schemahub.core.errors import BadAnswer, Interrupted, LeaseHeld, SchemaHubEr
 from schemahub.core.layout import Market, answer_key, market_lease
 from schemahub.core.page import Answer
 from schemahub.core.span import NOTHING, Coverage
+from schemahub.core.spec import ExchangeSpec
 from schemahub.pipelines.fetch import ChunkWork, Landed, land_chunks
 from schemahub.pipelines.lake import Lake
-from schemahub.pipelines.plan import Plan, Planner, Wish
+from schemahub.pipelines.plan import Plan, Wish
+from schemahub.pipelines.plan_walks import place, plan_market
 from schemahub.pipelines.source import Source
 from schemahub.pipelines.turn import LOST, turn
+from schemahub.pipelines.walks import land_walks
 from schemahub.ports import Clock, Lease, Leases, Metrics, NoLeases, Tasks
 
 
@@ -100,11 +103,12 @@ class Ingest:
         """The same under a lease that the caller holds, and lets go."""
         outcome = Outcome(market)
         try:
-            plan = Planner(self.lake, self.tasks).plan(source, market, wish)
+            plan = plan_market(self.lake, self.tasks, source, market, wish)
             self.metrics.emit(
                 "market.planned",
                 market=str(market),
-                trades=len(plan.work),
+                # Nobody knows beforehand how many trades a time holds.
+                trades=len(plan.work) if plan.newest is None else None,
                 watermark=plan.ledger.watermark,
             )
             outcome.notes += plan.notes
@@ -134,8 +138,9 @@ class Ingest:
         work = ChunkWork(source, plan.market, plan.ledger, plan.work, plan.hand, self.run_id, lease)
         held, absent = NOTHING, NOTHING
         try:
-            for landed in land_chunks(work, self.lake, self.tasks, self.requests_at_once):
+            for landed in self._landing(work, plan):
                 held |= landed.held
+                self._tell(source.spec, landed, outcome)
                 absent |= landed.absent
                 self._count(outcome, landed)
         finally:
@@ -150,6 +155,26 @@ class Ingest:
         if plan.wanted is not None:
             self.lake.save_checkpoint(plan.market, source.spec)
 
+    def _landing(self, work: ChunkWork, plan: Plan) -> Iterator[Landed]:
+        if plan.newest is None:
+            return land_chunks(work, self.lake, self.tasks, self.requests_at_once)
+        walks = replace(work, work=plan.walks)
+        return land_walks(walks, plan.newest, self.lake, self.tasks, self.requests_at_once)
+
+    def _tell(self, spec: ExchangeSpec, landed: Landed, outcome: Outcome) -> None:
+        """What a walk found that nobody may overlook."""
+        for span in landed.beyond:
+            outcome.notes.append(
+                f"{place(spec.line, span.start)} to {place(spec.line, span.stop)} cannot be had: "
+                f"{spec.title} shows only the last {spec.history}, a possible gap"
+            )
+        for before, after in landed.holes:
+            outcome.state = "partial"
+            outcome.notes.append(
+                f"ids {before[1] + 1} to {after[1] - 1} are missing between two trades: "
+                f"`schemahub repair {outcome.market}` asks for them again"
+            )
+
     def _create_origin(self, plan: Plan) -> None:
         if plan.start.origin is None:
             return
@@ -161,14 +186,14 @@ class Ingest:
         self.lake.create_origin(plan.market, plan.start.origin, content)
 
     def _count(self, outcome: Outcome, landed: Landed) -> None:
-        outcome.trades += len(landed.held)
+        outcome.trades += landed.trades
         outcome.objects += landed.objects
         outcome.bytes += landed.bytes
         market = str(outcome.market)
         self.metrics.emit(
             "chunk.landed",
             market=market,
-            trades=len(landed.held),
+            trades=landed.trades,
             objects=landed.objects,
             bytes=landed.bytes,
         )

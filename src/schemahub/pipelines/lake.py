@@ -77,7 +77,10 @@ class Lake:
         # With the last chunk that it vouches for: where that is gone, raw was moved away.
         last = max(span.start, span.stop - spec.chunk)
         above = list(self._entries(market, start_after=f"{prefix}{last:020}"))
-        if not any(isinstance(one, RawName) and one.span.stop == span.stop for one in above):
+        if not any(
+            isinstance(one, RawName) and span.stop in {one.span.stop, one.span.start}
+            for one in above
+        ):
             return self.ledger(market)
         return Ledger.of(below + above, cached)
 

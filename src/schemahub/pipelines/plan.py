@@ -17,7 +17,7 @@ from schemahub.core.errors import (
 )
 from schemahub.core.layout import Market, OriginName, raw_key
 from schemahub.core.ledger import Ledger
-from schemahub.core.page import Answer
+from schemahub.core.page import Answer, Key
 from schemahub.core.span import NOTHING, Coverage, Span
 from schemahub.core.trade import Trade
 from schemahub.core.wire import RowRefused
@@ -32,13 +32,15 @@ RECENT = timedelta(minutes=45)
 class Wish:
     """How far back and forward history is wanted. `full`: from the first id there is.
 
-    `audit` asks again for what is attested absent.
+    `audit` asks again for what is attested absent, and in any case for `again`: there the
+    exchange's word is in doubt.
     """
 
     since: datetime | None = None
     until: datetime | None = None
     full: bool = False
     audit: bool = False
+    again: Coverage = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class Plan:
     """`work` is what of `wanted` is neither held nor attested absent.
 
     `hand` are answers that planning needed anyway, and that may be part of the work.
+    Where it is walked through, `walks` is what of it the exchange still shows, and `newest`
+    the newest trade that is wanted.
     """
 
     market: Market
@@ -70,6 +74,8 @@ class Plan:
     start: Start = Start()
     hand: tuple[Fetched, ...] = ()
     notes: tuple[str, ...] = ()
+    newest: Key | None = None
+    walks: Coverage = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +216,7 @@ class Planner:
         if since is None:
             return Start()
         lowest = ledger.lowest_origin
-        if lowest is not None and self._reaches(market, lowest, since):
+        if lowest is not None and reaches(self.lake, market, lowest, since):
             return Start()
         origin = source.first_since(market, microseconds(since), ends.head)
         return Start(reason, since, origin) if lowest is None or origin < lowest else Start()
@@ -236,17 +242,18 @@ class Planner:
         since = (wish.until or head.answer.served_at) - RECENT
         return since, f"the recent window, since {since.isoformat()}"
 
-    def _reaches(self, market: Market, lowest: int, since: datetime | None) -> bool:
-        """Whether the lowest origin says that it goes back to `since` (None: to the first id).
 
-        Saves asking the exchange.
-        """
-        key = raw_key(market, OriginName(lowest))
-        try:
-            said = json.loads(self.lake.store.read(key))["since"]
-            return said is None or (since is not None and datetime.fromisoformat(said) <= since)
-        except (SchemaHubError, ValueError, KeyError, TypeError, RecursionError):
-            return False
+def reaches(lake: Lake, market: Market, lowest: int, since: datetime | None) -> bool:
+    """Whether the lowest origin says that it goes back to `since` (None: to the first id).
+
+    Saves asking the exchange.
+    """
+    key = raw_key(market, OriginName(lowest))
+    try:
+        said = json.loads(lake.store.read(key))["since"]
+        return said is None or (since is not None and datetime.fromisoformat(said) <= since)
+    except (SchemaHubError, ValueError, KeyError, TypeError, RecursionError):
+        return False
 
 
 def _trades(source: Source, answer: Answer) -> dict[int, Trade]:

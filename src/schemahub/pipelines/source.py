@@ -9,12 +9,13 @@ from functools import cached_property
 
 from schemahub.core import page as pages
 from schemahub.core import paging
+from schemahub.core.axis import SECOND
 from schemahub.core.errors import BadAnswer
 from schemahub.core.layout import Market
-from schemahub.core.page import Answer, Page, Request
+from schemahub.core.page import Answer, Key, Page
 from schemahub.core.paging import Ask
 from schemahub.core.spec import ExchangeSpec
-from schemahub.core.wire import Reader
+from schemahub.core.wire import EARLIEST, Reader
 from schemahub.ports import Http
 
 BEGINNING = -(2**63)
@@ -38,25 +39,36 @@ class Source:
 
     @cached_property
     def reader(self) -> Reader:
-        return Reader(self.spec.trades.fields)
+        return Reader(self.spec)
 
-    def ask(self, market: Market, ask: Ask, *, needs_good: bool = False) -> Fetched:
-        """Raises what ports.Http.fetch raises."""
-        request = Request(pages.path(market, self.spec), ask.params(self.spec.trades.paging))
+    def ask(
+        self,
+        market: Market,
+        ask: Ask,
+        *,
+        needs_good: bool = False,
+        check: Callable[[Fetched], object] = lambda _: None,
+    ) -> Fetched:
+        """The answer, tried again until `check` raises no BadAnswer.
+
+        Raises what ports.Http.fetch raises.
+        """
 
         def read(answer: Answer) -> Fetched:
             page = pages.read(answer, ask, self.reader)
             if needs_good and page.rows and not page.ids:
                 raise BadAnswer(
                     "no row of the newest page is good",
-                    f"{next(iter(page.bad.values()))}: {answer.url}",
+                    f"{next(iter(page.bad.values()), 'none can be placed')}: {answer.url}",
                     "if the exchange changed its format, its spec must follow",
                     body=answer.body,
                     url=answer.url,
                 )
-            return Fetched(ask, answer, page)
+            found = Fetched(ask, answer, page)
+            check(found)
+            return found
 
-        return self.http.fetch(request, read)
+        return self.http.fetch(pages.request(market, self.spec, ask), read)
 
     def head(self, market: Market) -> Fetched:
         """The newest page. One in which no row is good is no answer: BadAnswer."""
@@ -65,8 +77,7 @@ class Source:
 
     def first_page(self, market: Market) -> Fetched:
         """The lowest page of the axis."""
-        size = self.spec.trades.paging.page
-        return self.ask(market, Ask(self.spec.first_id + size, size))
+        return self.ask(market, paging.lowest(self.spec.first_id, self.spec.trades.paging))
 
     def first_since(self, market: Market, since: int, head: Fetched) -> int:
         """The lowest id of a trade at or after `since` (µs since 1970).
@@ -76,7 +87,14 @@ class Source:
         There is no time filter: gallops back from the head, then bisects. Costs about
         2 log2(pages back) requests.
         """
-        size = self.spec.trades.paging.page
+        rules = self.spec.trades.paging
+        size = rules.page
+        if not paging.descends(rules):
+
+            def above(start: int) -> Page:
+                return self.ask(market, Ask(None, size, start)).page
+
+            return find_first_above(above, since, head.page, self.spec.first_id, size)
 
         def once(below: int) -> Page:
             return self.ask(market, Ask(below, size)).page
@@ -90,6 +108,75 @@ class Source:
             return max(page, once(below), key=lambda one: one.all_ids.stop if one.all_ids else -1)
 
         return find_first(ask, since, head.page, self.spec.first_id, size)
+
+    def first_time(self, market: Market, newest: Key) -> int:
+        """The time (µs since 1970) of a market's first trade, on an axis of time."""
+        rules = self.spec.trades.paging
+        if not paging.descends(rules):
+            page = self.ask(market, Ask(None, rules.page, 0)).page
+            return page.keys[0][0] if page.keys else newest[0]
+
+        def below(stop: int) -> Page:
+            return self.ask(market, Ask(stop, rules.page, 0)).page
+
+        return find_first_time(below, newest[0])
+
+
+def find_first_time(below: Callable[[int], Page], newest: int) -> int:
+    """The time of the first trade, where only windows can be asked for. `newest`: one that is.
+
+    `below(stop)` answers the newest trades before a time. Bisects, to a second, what no answer
+    reached; that there is nothing is believed only when told twice.
+    """
+    early, late = EARLIEST, newest
+    while late - early > SECOND:
+        middle = (early + late) // 2
+        page = below(middle)
+        keys = page.keys or below(middle).keys
+        if keys:
+            late = min(late, keys[0][0])
+        else:
+            early = middle
+    return late
+
+
+def find_first_above(
+    above: Callable[[int], Page], since: int, head: Page, first_id: int, size: int
+) -> int:
+    """See Source.first_since. `above(start)` answers the oldest `size` rows from an id on.
+
+    Throughout, it is `late`, or one of `low` to `high` - 1.
+    """
+    low, late = first_id, head.ids.stop
+    page, high, step, galloping = head, head.ids.stop, size, True
+    start = head.ids.start
+    while True:
+        older, later = _sides(page, since)
+        late = min([late, *later])
+        if older:
+            if later:
+                return late
+            low, galloping = max(low, older[-1] + 1), False
+        else:
+            high = min(high, start)
+        if low >= high:
+            return late
+        if high - low <= size:
+            start = low
+        elif galloping:
+            start, step = max(low, high - step), step * 2
+        else:
+            start = (low + high) // 2
+        page = above(start)
+
+
+def _sides(page: Page, since: int) -> tuple[list[int], list[int]]:
+    """Positions of older trades, and of later ones that lie above all those."""
+    older = [position for position, moment in page.times if moment < since]
+    edge = max(older, default=-1)
+    # A bad row has no time: it may belong to what is wanted.
+    later = [position for position, moment in page.times if moment >= since and position > edge]
+    return older, sorted([*later, *(position for position in page.bad if position > edge)])
 
 
 def find_first(ask: Callable[[int], Page], since: int, head: Page, first_id: int, size: int) -> int:

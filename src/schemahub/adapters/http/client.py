@@ -51,6 +51,7 @@ class HttpClient:
         rng: random.Random,
         user_agent: str,
         statuses: Statuses | None = None,
+        penalty: float = 0.0,
         pool_size: int = 20,
         bounds: Bounds | None = None,
     ) -> None:
@@ -63,6 +64,7 @@ class HttpClient:
         self._rng = rng
         self._last_cause = ""  # of the host, for those whom the breaker turns away
         self._statuses = statuses or Statuses()
+        self._penalty = penalty
         self._wire = Wire(
             self._base,
             user_agent=user_agent,
@@ -153,12 +155,13 @@ class HttpClient:
         )
 
     def _verdict(self, url: str, failed: Failed | None, tries: int, more: str) -> ExchangeError:
-        if failed is not None and failed.bad is not None:
+        throttled = failed is not None and failed.outcome is Outcome.THROTTLED
+        if failed is not None and failed.bad is not None and not throttled:
             return failed.bad
         cause = failed.cause if failed else self._last_cause
         count = f"after {tries} {'try' if tries == 1 else 'tries'}" if tries else ""
         why = f"{url}: {', '.join(part for part in (cause, count, more) if part)}"
-        if failed is not None and failed.outcome is Outcome.THROTTLED:
+        if throttled:
             return Throttled(
                 f"{self._title} keeps answering that we ask too fast",
                 why,
@@ -196,7 +199,10 @@ class HttpClient:
                 seconds=round(self._clock.monotonic() - started, 6),
             )
             self._last_cause = failed.cause
-            self._report(turn, failed.outcome, failed.retry_after)
+            wait = failed.retry_after
+            if wait is None and failed.outcome is Outcome.THROTTLED:
+                wait = self._penalty or None
+            self._report(turn, failed.outcome, wait)
             raise
         except SchemaHubError:
             self._report(turn, Outcome.ANSWERED)
@@ -261,7 +267,9 @@ def _accepted(read: Callable[[Answer], T], answer: Answer) -> T:
     try:
         return read(answer)
     except BadAnswer as bad:
-        raise Failed("bad_answer", str(bad), bad=bad) from bad
+        outcome = Outcome.THROTTLED if bad.throttled else Outcome.FAILED
+        reason = "throttled" if bad.throttled else "bad_answer"
+        raise Failed(reason, str(bad), outcome, bad=bad) from bad
 
 
 def _moment(text: str) -> datetime | None:

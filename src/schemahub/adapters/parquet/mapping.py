@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from operator import gt
 from typing import Any
 
@@ -28,7 +27,7 @@ from schemahub.core.errors import ObjectCorrupt, RawUnread
 from schemahub.core.layout import Market
 from schemahub.core.page import Answer
 from schemahub.core.span import Span
-from schemahub.core.spec import ExchangeSpec, Fields
+from schemahub.core.spec import ExchangeSpec
 from schemahub.core.trade import CONFLICT, Rejected, Trade
 from schemahub.core.wire import EARLIEST, MAX_AHEAD, MAX_ID, Reader, RowRefused
 from schemahub.ports import Mapped, RawObject
@@ -42,18 +41,13 @@ _ISO = (
 _CONTENT = ("side", "price", "quantity", "trade_ts")
 
 
-@lru_cache(maxsize=64)
-def _reader(fields: Fields) -> Reader:
-    return Reader(fields)
-
-
 class ArrowMapper:
     """Implements ports.Mapper."""
 
     def map(
         self, sources: Sequence[RawObject], keep: Span, market: Market, spec: ExchangeSpec
     ) -> Mapped:
-        reader = _reader(spec.trades.fields)
+        reader = Reader(spec)
         tables: list[pa.Table] = []
         rejected: list[Rejected] = []
         for source in sources:

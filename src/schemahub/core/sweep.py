@@ -1,0 +1,224 @@
+"""Walking a span in which most positions are no trade: of time, or of ids that skip.
+
+Nothing in an answer says by itself that no other trade lies between two of its rows: it is
+the exchange's word. So that one wrong answer is not believed, answers overlap. Each must tell
+again the last trade of the one before it, and the first or the last of them the newest trade
+that the head showed; what an answer says counts once the next one bore it out.
+
+Pure: a walk is given pages and says what to ask for next, and what is known by now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from schemahub.core.page import Key, Page
+from schemahub.core.paging import Ask, descends
+from schemahub.core.span import Span
+from schemahub.core.spec import ExchangeSpec
+
+_LAST_ID = 2**63
+
+
+class NotThis(Exception):
+    """The page is no answer to the question: why."""
+
+
+class Stuck(Exception):
+    """More trades share one instant than an answer holds: no cursor gets past it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """A walk through `span`, from the end at which the exchange's answers begin.
+
+    `newest` is the newest trade that the head showed; the span ends at its step at the
+    latest. `joins`: what lies right below the span is held. `left` is what is not known yet,
+    `must` the trade that the next answer has to tell again.
+    """
+
+    spec: ExchangeSpec
+    span: Span
+    newest: Key
+    joins: bool
+    left: Span | None
+    cursor: int
+    must: Key | None = None
+    number: int = 1
+    window: int = 0
+    over: bool = False
+
+    @staticmethod
+    def through(spec: ExchangeSpec, span: Span, newest: Key, *, joins: bool) -> Walk:
+        if descends(spec.trades.paging):
+            must = newest if newest[0] < span.stop else None
+            return Walk(spec, span, newest, joins, span, span.stop, must)
+        low = max(0, span.start - spec.line.step) if joins else span.start
+        return Walk(spec, span, newest, joins, span, low)
+
+    @property
+    def ask(self) -> Ask | None:
+        """What to ask for; None at the end, where `left` is what cannot be had."""
+        paging = self.spec.trades.paging
+        if self.left is None or self.over:
+            return None
+        if paging.rule == "latest_only":
+            window = paging.windows[self.window] if paging.windows else None
+            return Ask(limit=paging.page, window=window)
+        if not descends(paging):
+            return Ask(limit=paging.page, start=self.cursor)
+        low = max(0, self.span.start - self.spec.line.step)
+        return Ask(self.cursor, paging.page, low, self.number if paging.number else None)
+
+    # ------------------------------------------------------------ one answer
+
+    def check(self, page: Page) -> None:
+        """Raises NotThis if the page cannot be the answer to `ask`, Stuck if none helps."""
+        if self.must is not None and self.number == 1 and self.must not in page.keys:
+            raise NotThis(f"it lacks the trade with id {self.must[1]}, which was told before")
+        if descends(self.spec.trades.paging):
+            return
+        if self._floor < self.newest and not any(key > self._floor for key in page.keys):
+            if self.must is not None and page.rows >= self.spec.trades.paging.page:
+                raise Stuck
+            raise NotThis(f"it ends before the trade with id {self.newest[1]}, told before")
+
+    def doubts(self, pages: Sequence[Page]) -> bool:
+        """Whether these answers to one question leave open what one more may settle."""
+        keys = together(pages)
+        if all(page.bad or page.unreadable for page in pages):
+            return True
+        if self.spec.provable.by == "ids" and skips(keys):
+            return True
+        if descends(self.spec.trades.paging):
+            return self.spec.trades.paging.rule != "latest_only" and self._older(keys) is None
+        return self.must is None and self.joins and not self._joined(keys)
+
+    def take(self, pages: Sequence[Page]) -> tuple[Walk, Span | None]:
+        """The walk after these answers to one question, and what they tell beyond before."""
+        keys = together(pages)
+        if self.spec.trades.paging.rule == "latest_only":
+            return self._latest(keys)
+        return self._down(keys) if descends(self.spec.trades.paging) else self._up(keys)
+
+    def offer(self, head: Page) -> tuple[Walk, Span | None]:
+        """The same for the newest page, which nobody asked for, as far as it helps."""
+        helps = not (head.bad or head.unreadable) and self.newest in head.keys
+        if helps and self.spec.provable.by == "ids":
+            helps = not skips(list(head.keys))
+        if not helps or self.newest[0] < self._whole.start:
+            return self, None
+        if not descends(self.spec.trades.paging):
+            whole = head.keys[0][0] < self._whole.start
+            return (replace(self, left=None), self.left) if whole else (self, None)
+        if self.must is None or self._older(list(head.keys)) is None:
+            return self, None
+        return self.take([head])
+
+    # ------------------------------------------------------------ upwards
+
+    def _up(self, keys: Sequence[Key]) -> tuple[Walk, Span | None]:
+        left, line = self._whole, self.spec.line
+        above = [key for key in keys if key > self._floor]
+        if self._broken(keys):
+            start = above[0][0] if above else left.stop
+            if start >= left.stop:
+                return replace(self, over=True), None
+            # What lies below stays missing: nobody saw it.
+            left = Span(max(start, left.start), left.stop)
+        last = above[-1] if above else self.newest
+        if last >= self.newest or last[0] >= left.stop:
+            return replace(self, left=None), left
+        reach = line.down(last[0]) if line.timed else last[0] + 1
+        if reach <= left.start:
+            # So many trades in one step that the next question begins inside it.
+            return replace(self, cursor=last[0], must=last), None
+        cursor = reach if line.timed else last[0]
+        after = replace(self, left=Span(reach, left.stop), cursor=cursor, must=last)
+        return after, Span(left.start, reach)
+
+    def _broken(self, keys: Sequence[Key]) -> bool:
+        """Whether the exchange goes no longer back to what is held below.
+
+        Where it shows all history, the seam may just have no trade.
+        """
+        shows_all = self.spec.reach is None or self.spec.line.timed
+        return self.must is None and self.joins and not shows_all and not self._joined(keys)
+
+    @property
+    def _floor(self) -> Key:
+        """Trades up to this one are known."""
+        return self.must or (self._whole.start - 1, _LAST_ID)
+
+    def _joined(self, keys: Sequence[Key]) -> bool:
+        """Whether an answer overlaps what is held below: a trade stands at the seam."""
+        start, step = self.span.start, self.spec.line.step
+        stop = start + step if self.spec.line.timed else start
+        return any(start - step <= position < stop for position, _ in keys)
+
+    # ------------------------------------------------------------ downwards
+
+    def _down(self, keys: Sequence[Key]) -> tuple[Walk, Span | None]:
+        left, line = self._whole, self.spec.line
+        low = self._older(keys)
+        if low is None or low[0] < self.span.start:
+            return replace(self, left=None), left
+        reach = line.down(low[0]) + line.step if line.timed else low[0]
+        if reach < left.stop:
+            rest = Span(left.start, reach) if reach > left.start else None
+            cursor = max(reach, low[0] + 1)
+            after = replace(self, left=rest, cursor=cursor, must=low, number=1)
+            return after, Span(reach, left.stop)
+        # So many trades in one step that the next question ends inside it.
+        after = replace(self, cursor=low[0] + 1, must=low)
+        paging = self.spec.trades.paging
+        if self.ask is not None and after.ask is not None:
+            same = self.ask.params(paging) == after.ask.params(paging)
+            if same and paging.number is None:
+                raise Stuck
+            after = replace(after, number=self.number + 1 if same else 1)
+        return after, None
+
+    def _older(self, keys: Sequence[Key]) -> Key | None:
+        """The lowest trade told, if it lies below all that were known."""
+        known = self.must or (self.cursor, 0)
+        low = min((key for key in keys if key[0] < self.cursor), default=None)
+        return low if low is not None and low < known else None
+
+    # ------------------------------------------------------------ the latest, and no more
+
+    def _latest(self, keys: Sequence[Key]) -> tuple[Walk, Span | None]:
+        """What lies between the oldest and the newest trade told is known."""
+        left = self._whole
+        low = min(keys, default=None)
+        if low is None or low[0] >= left.stop:
+            return replace(self, over=True), None
+        start = max(low[0], left.start)
+        known = Span(start, left.stop)
+        if low[0] < left.start:
+            return replace(self, left=None), known
+        rest = Span(left.start, start) if start > left.start else None
+        more = self.window + 1 < len(self.spec.trades.paging.windows)
+        if rest is not None and more:
+            # A longer window tells all of it anew.
+            return replace(self, window=self.window + 1), None
+        return replace(self, left=rest, over=True), known
+
+    @property
+    def _whole(self) -> Span:
+        if self.left is None:
+            msg = "a walk that is over takes no answer"
+            raise ValueError(msg)
+        return self.left
+
+
+def together(pages: Sequence[Page]) -> list[Key]:
+    """The trades that any of these pages tells, lowest first."""
+    return sorted({key for page in pages for key in page.keys})
+
+
+def skips(keys: Sequence[Key]) -> bool:
+    """Whether trade ids that should have no holes have one here."""
+    ids = {trade_id for _, trade_id in keys}
+    return bool(ids) and max(ids) - min(ids) + 1 != len(ids)

@@ -1,0 +1,228 @@
+"""What is to be fetched on axes of time and of ids that skip: reads, asks, writes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from schemahub.core.axis import Axis
+from schemahub.core.errors import BadAnswer, IdsRestarted
+from schemahub.core.layout import Market
+from schemahub.core.ledger import Ledger
+from schemahub.core.page import Key
+from schemahub.core.paging import Ask, descends
+from schemahub.core.span import NOTHING, Coverage, Span
+from schemahub.pipelines.lake import Lake
+from schemahub.pipelines.plan import RECENT, Plan, Planner, Start, Wish, reaches
+from schemahub.pipelines.source import BEGINNING, Fetched, Source, find_first_above, microseconds
+from schemahub.ports import Tasks
+
+
+def plan_market(lake: Lake, tasks: Tasks, source: Source, market: Market, wish: Wish) -> Plan:
+    """What is to be fetched of a market on any axis.
+
+    Raises ExchangeError, StoreError, Interrupted.
+    """
+    if source.spec.line.dense:
+        return Planner(lake, tasks).plan(source, market, wish)
+    return WalkPlanner(lake, source, market, wish).plan()
+
+
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    """The newest trade that is old enough to be believed, and one past what it ends."""
+
+    newest: Key
+    stop: int
+
+
+@dataclass(frozen=True)
+class WalkPlanner:
+    """Plans one market of such an exchange against one lake."""
+
+    lake: Lake
+    source: Source
+    market: Market
+    wish: Wish
+
+    def plan(self) -> Plan:
+        """Raises ExchangeError, StoreError, Interrupted."""
+        market, spec = self.market, self.source.spec
+        everything = self.wish.audit or bool(self.wish.again)
+        ledger = self.lake.ledger(market) if everything else self.lake.quick_ledger(market, spec)
+        head = self.source.head(market)
+        if not head.page.keys:
+            return self._nothing(ledger, head, "the exchange has no trade of this market yet")
+        settled = self._settled(head)
+        if settled is None:
+            young = f"its trades are younger than {spec.settle:g} s, and not settled yet"
+            return self._nothing(ledger, head, young)
+        notes = self._check_head(ledger, settled)
+        stop = settled.stop
+        if self.wish.until is not None:
+            stop = min(stop, self._first_since(self.wish.until, head))
+        start = self._start(ledger, head, settled)
+        if start.origin is not None:
+            # The newest trade at least: even a quiet market shows where its history begins.
+            origin = min(start.origin, self.axis.down(settled.newest[0]))
+            start = replace(start, origin=origin)
+            if origin < stop:
+                ledger = replace(ledger, origins=tuple(sorted({*ledger.origins, origin})))
+        wanted = ledger.wanted(stop)
+        if wanted is None:
+            notes += ("nothing is wanted before --until; --since asks for more",)
+            return Plan(market, ledger, None, NOTHING, Start(), (), notes)
+        if start.origin is not None:
+            more = "" if self.wish.full else "; --since or --full asks for more"
+            notes += (f"history begins at {self._place(start.origin)} ({start.reason}){more}",)
+        work = ledger.held.missing(wanted) | self.wish.again.within(wanted)
+        walks, beyond = self._reachable(work, head)
+        if beyond:
+            notes += (self._cannot_be_had(beyond),)
+        hand = (head, *start.hand)
+        return Plan(market, ledger, wanted, work, start, hand, notes, settled.newest, walks)
+
+    @property
+    def axis(self) -> Axis:
+        return self.source.spec.line
+
+    def _nothing(self, ledger: Ledger, head: Fetched, note: str) -> Plan:
+        if not head.page.keys and (ledger.extent or ledger.origins):
+            raise BadAnswer(
+                f"the exchange shows no trade of {self.market}",
+                f"it was asked for before: {head.answer.url}",
+                "nothing was written; try again later",
+            )
+        return Plan(self.market, ledger, notes=(note,))
+
+    # ------------------------------------------------------------ the head
+
+    def _settled(self, head: Fetched) -> _Settled | None:
+        """Trades may come late for so long as the spec says: what is younger is not wanted."""
+        edge = microseconds(head.answer.served_at - timedelta(seconds=self.source.spec.settle))
+        old = [
+            key
+            for key, (_, moment) in zip(head.page.keys, head.page.times, strict=True)
+            if moment <= edge
+        ]
+        if not old:
+            return None
+        newest = old[-1]
+        stop = newest[0] + 1
+        if self.axis.timed:
+            stop = min(self.axis.down(newest[0]) + self.axis.step, self.axis.down(edge))
+        return _Settled(newest, stop)
+
+    def _check_head(self, ledger: Ledger, settled: _Settled) -> tuple[str, ...]:
+        """A head that is merely behind is a lagging replica, which is noted."""
+        if not ledger.held:
+            return ()
+        behind = ledger.held.stop - settled.stop
+        if behind <= 0:
+            return ()
+        newest, held = self._place(settled.stop), self._place(ledger.held.stop)
+        why = f"its trades end at {newest}, but what is held ends at {held}"
+        if not self.axis.timed and behind > self.source.spec.head_slack:
+            raise IdsRestarted(
+                f"the ids of {self.market} began again, or it was answered about another market",
+                why,
+                "nothing was written; to begin anew, move this market's folders away: of raw, "
+                "of checkpoints/ and of the table",
+            )
+        return (f"the exchange lags: {why}; nothing newer can be known now",)
+
+    # ------------------------------------------------------------ the origin
+
+    def _start(self, ledger: Ledger, head: Fetched, settled: _Settled) -> Start:
+        """How far back is wanted now, if that is farther than ever before."""
+        lowest = ledger.lowest_origin
+        if self.wish.full:
+            origin = self._first(head, settled)
+            known = lowest is not None and lowest <= origin
+            return Start("full history", None, None if known else origin)
+        since, reason = self.wish.since, "since"
+        if since is None:
+            if lowest is not None:
+                return Start()
+            since = (self.wish.until or head.answer.served_at) - RECENT
+            reason = "the recent window, since"
+        if lowest is not None and reaches(self.lake, self.market, lowest, since):
+            return Start()
+        origin = self._first_since(since, head)
+        if lowest is not None and origin >= lowest:
+            return Start()
+        return Start(f"{reason} {since.isoformat()}", since, origin)
+
+    def _first(self, head: Fetched, settled: _Settled) -> int:
+        """The position from which on the exchange shows history."""
+        if self.axis.timed:
+            edge = self._edge(head)
+            if edge is not None:
+                return edge
+            return self.axis.down(self.source.first_time(self.market, settled.newest))
+        return self._search(BEGINNING, head)
+
+    def _first_since(self, since: datetime, head: Fetched) -> int:
+        """The lowest position that belongs to a time, as far as the exchange shows it."""
+        if self.axis.timed:
+            wanted = self.axis.down(max(0, microseconds(since)))
+            return max(wanted, self._edge(head) or 0)
+        return self._search(microseconds(since), head)
+
+    def _edge(self, head: Fetched) -> int | None:
+        """The first time that the exchange still shows; None: there is no such limit."""
+        reach = self.source.spec.reach
+        if reach is None or not self.axis.timed:
+            return None
+        return self.axis.up(microseconds(head.answer.served_at - reach))
+
+    def _search(self, since: int, head: Fetched) -> int:
+        """The lowest id of a trade at or after `since`; one past the head if there is none."""
+        rules = self.source.spec.trades.paging
+        told = head
+        for window in rules.windows[1:]:
+            if told.page.times and told.page.times[0][1] < since:
+                break
+            told = self.source.ask(self.market, Ask(limit=rules.page, window=window))
+        if rules.rule == "latest_only":
+            later = (position for position, moment in told.page.times if moment >= since)
+            return min(later, default=head.page.ids.stop)
+        if descends(rules):
+            return self.source.first_since(self.market, since, head)
+
+        def above(start: int) -> Fetched:
+            return self.source.ask(self.market, Ask(None, rules.page, start))
+
+        first = above(self.source.spec.first_id).page
+        if not first.keys or first.times[0][1] >= since:
+            return first.keys[0][0] if first.keys else head.page.ids.start
+        low = first.keys[0][0]
+        return find_first_above(lambda start: above(start).page, since, head.page, low, rules.page)
+
+    # ------------------------------------------------------------ the work
+
+    def _reachable(self, work: Coverage, head: Fetched) -> tuple[Coverage, Coverage]:
+        """What the exchange still shows, and what it does not any more."""
+        edge = self._edge(head)
+        if not edge:
+            return work, NOTHING
+        beyond = work.within(Span(0, edge))
+        return work - beyond, beyond
+
+    def _cannot_be_had(self, beyond: Coverage) -> str:
+        spec = self.source.spec
+        span = Span(beyond.start, beyond.stop)
+        return (
+            f"{spec.title} shows only the last {spec.history}: {self._place(span.start)} to "
+            f"{self._place(span.stop)} cannot be had, a possible gap"
+        )
+
+    def _place(self, position: int) -> str:
+        return place(self.axis, position)
+
+
+def place(axis: Axis, position: int) -> str:
+    """A position as people read it: a time, or an id."""
+    if not axis.timed:
+        return f"id {position}"
+    return datetime.fromtimestamp(position // axis.step, UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,242 @@
+"""Fetching on axes of time and of ids that skip: walks, each stored as it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from schemahub.core import page as pages
+from schemahub.core.errors import BadAnswer, SchemaHubError
+from schemahub.core.layout import RawName, raw_key
+from schemahub.core.page import Key, Page
+from schemahub.core.span import NOTHING, Coverage, Span, cut_down
+from schemahub.core.spec import ExchangeSpec
+from schemahub.core.sweep import NotThis, Stuck, Walk, skips, together
+from schemahub.pipelines.fetch import ChunkWork, Landed
+from schemahub.pipelines.lake import Lake
+from schemahub.pipelines.source import Fetched
+from schemahub.ports import Tasks
+
+# One question is asked so often before its answers are taken as they are.
+TELLINGS = 3
+
+
+@dataclass
+class _Told:
+    """Answers to one question, and what they told beyond what was known (None: nothing yet)."""
+
+    span: Span | None
+    answers: list[Fetched]
+
+
+@dataclass
+class _Lane:
+    """What one walk did: it goes on in its own thread, and stores what it proved itself."""
+
+    held: list[Span] = field(default_factory=list)
+    trades: int = 0
+    objects: int = 0
+    bytes: int = 0
+    left: Span | None = None
+    holes: list[tuple[Key, Key]] = field(default_factory=list)
+    error: SchemaHubError | None = None
+
+
+def land_walks(
+    work: ChunkWork, newest: Key, lake: Lake, tasks: Tasks, width: int
+) -> Iterator[Landed]:
+    """Yields what each walk made durable; then raises the first error that ended one.
+
+    `newest` is the newest trade that is wanted. Whatever ends a walk, what its answers
+    proved until then is stored.
+    """
+    error: SchemaHubError | None = None
+
+    def walk(span: Span) -> _Lane:
+        return _Walker(work, newest, lake).walk(span)
+
+    for span, lane in tasks.each(walk, _lanes(work, width), width):
+        if isinstance(lane, SchemaHubError):
+            error = error or lane
+            continue
+        error = error or lane.error
+        held = Coverage.of(lane.held)
+        beyond = NOTHING if lane.left is None or lane.error else Coverage((lane.left,))
+        yield Landed(
+            held,
+            NOTHING,
+            held.missing(span),
+            lane.objects,
+            lane.bytes,
+            lane.trades,
+            beyond,
+            tuple(lane.holes),
+        )
+    if error is not None:
+        raise error
+
+
+def _lanes(work: ChunkWork, width: int) -> Iterator[Span]:
+    """The walks, highest first: a long time in as many pieces as the rate can feed.
+
+    Each piece costs one request more than no piece.
+    """
+    spec = work.source.spec
+    most = max(1, min(width, int(spec.limits.rate)))
+    day = spec.line.cells[1]
+    for span in reversed(work.work.spans):
+        if not spec.line.timed or len(span) < 2 * day or most == 1:
+            yield span
+        else:
+            yield from cut_down(span, max(day, -(-len(span) // most) // day * day))
+
+
+@dataclass
+class _Walker:
+    work: ChunkWork
+    newest: Key
+    lake: Lake
+    lane: _Lane = field(default_factory=_Lane)
+    sure: list[_Told] = field(default_factory=list)
+
+    def walk(self, span: Span) -> _Lane:
+        """One span to its end, or as far as it goes."""
+        joins = span.start > 0 and span.start - 1 in self.work.ledger.held
+        walk = Walk.through(self.spec, span, self.newest, joins=joins)
+        waiting: list[_Told] = []
+        try:
+            walk = self._offered(walk, waiting)
+            before: Walk | None = None
+            while walk.ask is not None and self.work.lease.held:
+                try:
+                    answers = self._answers(walk)
+                except BadAnswer:
+                    if before is None:
+                        raise
+                    # Perhaps it was the answer before it that was wrong: nobody bore it out.
+                    walk, before, waiting = before, None, []
+                    continue
+                self.sure += waiting
+                before, (walk, told) = walk, walk.take([one.page for one in answers])
+                waiting = [_Told(told, answers)]
+                self._store(least=self.spec.trades.chunk_pages)
+            if walk.ask is None:
+                self.sure += waiting
+                self.lane.left = walk.left
+        except SchemaHubError as error:
+            self.lane.error = error
+        except Stuck:
+            self.lane.error = _stuck(self.work)
+        self._store(least=1)
+        return self.lane
+
+    @property
+    def spec(self) -> ExchangeSpec:
+        return self.work.source.spec
+
+    def _offered(self, walk: Walk, waiting: list[_Told]) -> Walk:
+        """What planning asked for anyway may be all that is wanted."""
+        for head in self.work.hand:
+            walk, told = walk.offer(head.page)
+            if told is not None:
+                waiting.append(_Told(told, [head]))
+                self._count([head.page], told)
+                if walk.ask is None:
+                    return walk
+                # No other head speaks of what is left.
+                break
+        return walk
+
+    def _answers(self, walk: Walk) -> list[Fetched]:
+        """The answers to the walk's next question: one, or more where that leaves a doubt."""
+        found: list[Fetched] = []
+        while not found or (len(found) < TELLINGS and walk.doubts([one.page for one in found])):
+            found.append(self._ask(walk))
+        clean = [one for one in found if not (one.page.bad or one.page.unreadable)]
+        return _needed(clean or found)
+
+    def _ask(self, walk: Walk) -> Fetched:
+        ask = walk.ask
+        if ask is None:
+            msg = "a walk that is over asks nothing"
+            raise ValueError(msg)
+
+        def check(fetched: Fetched) -> None:
+            try:
+                walk.check(fetched.page)
+            except NotThis as no:
+                answer = fetched.answer
+                raise BadAnswer(
+                    "an answer contradicts the one before it",
+                    f"{no}: {answer.url}",
+                    body=answer.body,
+                    url=answer.url,
+                ) from None
+
+        return self.work.source.ask(self.work.market, ask, check=check)
+
+    # ------------------------------------------------------------ storing
+
+    def _store(self, least: int) -> None:
+        """Stores what is sure, as one object a run of spans, if there are `least` answers."""
+        if sum(len(one.answers) for one in self.sure) < least:
+            return
+        last = max((n for n, one in enumerate(self.sure) if one.span is not None), default=-1)
+        ready, self.sure = self.sure[: last + 1], self.sure[last + 1 :]
+        whole = Coverage.of(one.span for one in ready if one.span is not None)
+        for span in whole:
+            self._create(span, [answer for one in ready for answer in one.answers])
+
+    def _create(self, span: Span, answers: Sequence[Fetched]) -> None:
+        keys = [key for key in together([one.page for one in answers]) if key[0] in span]
+        told = sorted(
+            (one for one in answers if _speaks_of(one.page, span)),
+            key=lambda one: one.page.keys[:1],
+        ) or [answers[-1]]
+        data = b"".join(self.lake.codec.pack(pages.encode(one.answer)) for one in told)
+        name = self._name(span)
+        self.lake.store.create(raw_key(self.work.market, name), data)
+        self.lane.held.append(span)
+        self.lane.trades += len(keys)
+        self.lane.objects += 1
+        self.lane.bytes += len(data)
+        if self.spec.provable.by == "ids" and skips(keys):
+            ordered = sorted(keys, key=lambda key: key[1])
+            self.lane.holes += [
+                (one, two) for one, two in pairwise(ordered) if two[1] > one[1] + 1
+            ]
+
+    def _name(self, span: Span) -> RawName:
+        """The span's name; another revision of it where what it names was asked for again."""
+        name = self.work.ledger.name_for(span)
+        same = [one.revision for one in self.work.ledger.objects if one.span == span]
+        return RawName(span, max([name.revision, *(revision + 1 for revision in same)]))
+
+    def _count(self, told: Sequence[Page], span: Span | None) -> None:
+        trades = 0 if span is None else sum(key[0] in span for key in together(told))
+        self.lake.metrics.emit("page.fetched", market=str(self.work.market), trades=trades)
+
+
+def _needed(answers: Sequence[Fetched]) -> list[Fetched]:
+    """The answers without those that tell nothing that the others do not."""
+    kept: list[Fetched] = []
+    for one in sorted(answers, key=lambda fetched: -len(fetched.page.keys)):
+        told = set(together([each.page for each in kept]))
+        if not kept or one.page.bad or one.page.unreadable or not told.issuperset(one.page.keys):
+            kept.append(one)
+    return kept
+
+
+def _speaks_of(page: Page, span: Span) -> bool:
+    return any(position in span for position, _ in page.keys) or any(
+        position in span for position in page.bad
+    )
+
+
+def _stuck(work: ChunkWork) -> BadAnswer:
+    return BadAnswer(
+        f"more trades of {work.market} share one instant than an answer holds",
+        f"answers hold {work.source.spec.trades.paging.page} rows, and no cursor gets past these",
+        "what lies before them is saved; the exchange offers no way to ask for the rest",
+    )
