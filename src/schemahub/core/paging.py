@@ -68,7 +68,8 @@ def _cursors(ask: Ask, paging: Paging) -> list[tuple[str, int | None]]:
         case "time_window":
             return [
                 (paging.start or "", _down(ask.start, paging)),
-                (paging.stop or "", _up(ask.stop, paging)),
+                # Both ends belong to a window.
+                (paging.stop or "", _down(ask.stop and ask.stop - 1, paging)),
             ]
         case "latest_only":
             return []
@@ -116,7 +117,8 @@ def _bounds(params: dict[str, str], paging: Paging) -> tuple[int | None, int | N
             after = given(paging.cursor)
             return None if after is None else after + 1, None
         case _:
-            return given(paging.start), given(paging.stop)
+            stop = given(paging.stop)
+            return given(paging.start), None if stop is None else stop + 1
 
 
 def descends(paging: Paging) -> bool:

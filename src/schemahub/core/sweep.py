@@ -19,6 +19,8 @@ from schemahub.core.span import Span
 from schemahub.core.spec import ExchangeSpec
 
 _LAST_ID = 2**63
+# No exchange gives fewer rows than this if there are more.
+LEAST_CAP = 10
 
 
 class NotThis(Exception):
@@ -35,7 +37,8 @@ class Walk:
 
     `newest` is the newest trade that the head showed; the span ends at its step at the
     latest. `joins`: what lies right below the span is held. `left` is what is not known yet,
-    `must` the trade that the next answer has to tell again.
+    `must` the trade that the next answer has to tell again, `most` how many rows an answer
+    is known to hold.
     """
 
     spec: ExchangeSpec
@@ -48,6 +51,7 @@ class Walk:
     number: int = 1
     window: int = 0
     over: bool = False
+    most: int = LEAST_CAP
 
     @staticmethod
     def through(spec: ExchangeSpec, span: Span, newest: Key, *, joins: bool) -> Walk:
@@ -92,15 +96,24 @@ class Walk:
         if self.spec.provable.by == "ids" and skips(keys):
             return True
         if descends(self.spec.trades.paging):
-            return self.spec.trades.paging.rule != "latest_only" and self._older(keys) is None
+            paging = self.spec.trades.paging
+            more = paging.number is not None and self.number == 1
+            return paging.rule != "latest_only" and not more and self._older(keys) is None
         return self.must is None and self.joins and not self._joined(keys)
 
     def take(self, pages: Sequence[Page]) -> tuple[Walk, Span | None]:
-        """The walk after these answers to one question, and what they tell beyond before."""
+        """The walk after these answers to one question, and what they tell beyond before.
+
+        Of the step at which that ends, the next answer need not tell again what these told.
+        """
         keys = together(pages)
         if self.spec.trades.paging.rule == "latest_only":
             return self._latest(keys)
-        return self._down(keys) if descends(self.spec.trades.paging) else self._up(keys)
+        if not descends(self.spec.trades.paging):
+            return self._up(keys)
+        rows = max(page.rows for page in pages)
+        after, told = self._down(keys, rows)
+        return replace(after, most=max(self.most, rows)), told
 
     def offer(self, head: Page) -> tuple[Walk, Span | None]:
         """The same for the newest page, which nobody asked for, as far as it helps."""
@@ -114,7 +127,8 @@ class Walk:
             return (replace(self, left=None), self.left) if whole else (self, None)
         if self.must is None or self._older(list(head.keys)) is None:
             return self, None
-        return self.take([head])
+        after, told = self.take([head])
+        return (after, told) if told is not None else (self, None)
 
     # ------------------------------------------------------------ upwards
 
@@ -131,12 +145,9 @@ class Walk:
         if last >= self.newest or last[0] >= left.stop:
             return replace(self, left=None), left
         reach = line.down(last[0]) if line.timed else last[0] + 1
-        if reach <= left.start:
-            # So many trades in one step that the next question begins inside it.
-            return replace(self, cursor=last[0], must=last), None
-        cursor = reach if line.timed else last[0]
-        after = replace(self, left=Span(reach, left.stop), cursor=cursor, must=last)
-        return after, Span(left.start, reach)
+        told = Span(left.start, reach) if reach > left.start else None
+        rest = Span(max(reach, left.start), left.stop)
+        return replace(self, left=rest, cursor=last[0], must=last), told
 
     def _broken(self, keys: Sequence[Key]) -> bool:
         """Whether the exchange goes no longer back to what is held below.
@@ -159,26 +170,36 @@ class Walk:
 
     # ------------------------------------------------------------ downwards
 
-    def _down(self, keys: Sequence[Key]) -> tuple[Walk, Span | None]:
+    def _down(self, keys: Sequence[Key], rows: int) -> tuple[Walk, Span | None]:
         left, line = self._whole, self.spec.line
         low = self._older(keys)
+        if low is None and self._cut(keys, rows):
+            return replace(self, number=self.number + 1), None
         if low is None or low[0] < self.span.start:
             return replace(self, left=None), left
         reach = line.down(low[0]) + line.step if line.timed else low[0]
-        if reach < left.stop:
-            rest = Span(left.start, reach) if reach > left.start else None
-            cursor = max(reach, low[0] + 1)
-            after = replace(self, left=rest, cursor=cursor, must=low, number=1)
-            return after, Span(reach, left.stop)
-        # So many trades in one step that the next question ends inside it.
-        after = replace(self, cursor=low[0] + 1, must=low)
+        told = Span(reach, left.stop) if reach < left.stop else None
+        rest = left if told is None else Span(left.start, reach) if reach > left.start else None
+        after = replace(self, left=rest, cursor=low[0] + 1, must=low)
         paging = self.spec.trades.paging
-        if self.ask is not None and after.ask is not None:
-            same = self.ask.params(paging) == after.ask.params(paging)
-            if same and paging.number is None:
+        if self.ask and after.ask and self.ask.params(paging) == after.ask.params(paging):
+            # The cursor cannot tell these trades apart: only the page's number can.
+            if paging.number is not None:
+                return replace(after, number=self.number + 1), told
+            if rows >= self.most:
                 raise Stuck
-            after = replace(after, number=self.number + 1 if same else 1)
-        return after, None
+            return replace(self, left=None), left
+        return replace(after, number=1), told
+
+    def _cut(self, keys: Sequence[Key], rows: int) -> bool:
+        """Whether a page with nothing older may have another below it. Raises Stuck."""
+        if self.spec.trades.paging.number is None:
+            if self.spec.line.timed and rows >= self.most:
+                raise Stuck
+            return False
+        if keys and self.number > 1:
+            raise Stuck  # it gives the same page whatever its number
+        return bool(keys)
 
     def _older(self, keys: Sequence[Key]) -> Key | None:
         """The lowest trade told, if it lies below all that were known."""

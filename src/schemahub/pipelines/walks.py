@@ -99,6 +99,7 @@ class _Walker:
     lake: Lake
     lane: _Lane = field(default_factory=_Lane)
     sure: list[_Told] = field(default_factory=list)
+    carried: list[Fetched] = field(default_factory=list)
 
     def walk(self, span: Span) -> _Lane:
         """One span to its end, or as far as it goes."""
@@ -184,9 +185,11 @@ class _Walker:
             return
         last = max((n for n, one in enumerate(self.sure) if one.span is not None), default=-1)
         ready, self.sure = self.sure[: last + 1], self.sure[last + 1 :]
-        whole = Coverage.of(one.span for one in ready if one.span is not None)
-        for span in whole:
-            self._create(span, [answer for one in ready for answer in one.answers])
+        answers = self.carried + [answer for one in ready for answer in one.answers]
+        for span in Coverage.of(one.span for one in ready if one.span is not None):
+            self._create(span, answers)
+        # Of the step at which it ends, the answers to come may not tell all again.
+        self.carried = ready[-1].answers if ready else self.carried
 
     def _create(self, span: Span, answers: Sequence[Fetched]) -> None:
         keys = [key for key in together([one.page for one in answers]) if key[0] in span]
@@ -203,9 +206,7 @@ class _Walker:
         self.lane.bytes += len(data)
         if self.spec.provable.by == "ids" and skips(keys):
             ordered = sorted(keys, key=lambda key: key[1])
-            self.lane.holes += [
-                (one, two) for one, two in pairwise(ordered) if two[1] > one[1] + 1
-            ]
+            self.lane.holes += [(one, two) for one, two in pairwise(ordered) if two[1] > one[1] + 1]
 
     def _name(self, span: Span) -> RawName:
         """The span's name; another revision of it where what it names was asked for again."""

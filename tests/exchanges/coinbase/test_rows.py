@@ -47,7 +47,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     with Sandbox(markets) as box:
         lake = str(tmp_path_factory.mktemp("lake"))
         made = App(Settings(lake=lake, base_urls=(("coinbase", box.url),)))
-        source = made.source("coinbase")
+        source = made.exchange("coinbase")
         wish = Wish(since=datetime(2021, 4, 17, tzinfo=UTC))
         for name in markets:
             outcome = made.ingest().market(source, Market("coinbase", name), wish)
