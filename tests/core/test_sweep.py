@@ -248,7 +248,7 @@ def test_where_all_history_is_shown_an_empty_seam_is_no_gap() -> None:
     walk = Walk.through(spec, Span(start, trades[-1][0] + SECOND), trades[-1], joins=True)
     told, got, _ = walked(walk, Server(spec.trades.paging, trades, 5))
     assert told == Coverage((Span(start, trades[-1][0] + SECOND),))
-    assert [key for key in sorted(got)] == [key for key in trades if key[0] >= start]
+    assert sorted(got) == [key for key in trades if key[0] >= start]
 
 
 @pytest.mark.parametrize(("axis", "rule", "unit"), KINDS)
