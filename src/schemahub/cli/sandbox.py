@@ -25,7 +25,7 @@ from schemahub.sandbox import (
 @click.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True,
               help="0 takes a free one.")  # fmt: skip
-@click.option("--exchange", type=click.Choice(list(DIALECTS)), default="coinbase",
+@click.option("--exchange", "dialect", type=click.Choice(list(DIALECTS)), default="coinbase",
               show_default=True, help="The exchange whose API is spoken.")  # fmt: skip
 @click.option("--market", "markets", multiple=True, metavar="SYMBOL[=TRADES]",
               help="A generated market. [default: BTC-USD=10000 ETH-USD=5000]")  # fmt: skip
@@ -50,7 +50,7 @@ def command(shell: Shell, /, **options: Any) -> int:
     try:
         box = Sandbox(
             _markets(options),
-            dialect=options["exchange"],
+            dialect=options["dialect"],
             rate=options["rate"],
             burst=options["burst"],
             latency=options["latency"],
@@ -64,7 +64,7 @@ def command(shell: Shell, /, **options: Any) -> int:
         ) from None
     with box:
         print(box.url, flush=True)
-        shell.say(f"use it with --base-url {options['exchange']}={box.url}; Ctrl-C ends it")
+        shell.say(f"use it with --base-url {options['dialect']}={box.url}; Ctrl-C ends it")
         while not shell.app.stop.wait(3600):
             pass
     return 0
