@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from schemahub.core import wire
 from schemahub.sandbox import Fault, Trade
+from schemahub.sandbox.body import Verbatim
 from schemahub.sandbox.dialect_coinbase import Coinbase
-from schemahub.sandbox.wire import Row
+from schemahub.sandbox.wire import Ask, Row
 from tests.e2e.conftest import Make, Respec
 from tests.e2e.test_conflicts import tell_again
 from tests.e2e.world import BTC, RECORDS, World, changed
@@ -29,12 +30,14 @@ class Twice(Coinbase):
     def __init__(self, lacking: int = 0) -> None:
         self.lacking = lacking
 
-    def row(self, trade: Trade) -> Row:
+    def row(self, trade: Trade) -> dict[str, object]:
         row = super().row(trade)
         return row if trade.trade_id == self.lacking else {**row, "px": trade.price}
 
-    def page(self, trades: Sequence[Trade]) -> bytes:
-        return self.page_of_rows([self.row(trade) for trade in trades])
+    def page(
+        self, ask: Ask, trades: Sequence[Trade], rows: Sequence[Row | Verbatim] | None = None
+    ) -> bytes:
+        return super().page(ask, trades, rows or [self.row(trade) for trade in trades])
 
 
 def spoiled(w: World, *faults: Fault, market: str = BTC) -> None:

@@ -204,6 +204,6 @@ def test_recorded_rows_are_kept_to_the_character_with_the_side_turned_round() ->
 
 
 def test_recorded_rows_must_grow() -> None:
-    row = {"trade_id": 1, "side": "buy", "size": "1", "price": "1", "time": "t"}
+    row = {"trade_id": 1, "side": "buy", "size": "1", "price": "1", "time": "2020-01-01T00:00:00Z"}
     with pytest.raises(ValueError, match="increasing"):
         Recorded([row, row])

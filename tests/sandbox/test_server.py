@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import http.client
-import json
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -18,7 +17,6 @@ from hypothesis import strategies as st
 
 from schemahub.sandbox import Generated, Market, PortTaken, Sandbox, Trade
 from schemahub.sandbox.bucket import Bucket
-from schemahub.sandbox.dialect_coinbase import Coinbase
 from tests.sandbox.client import get, post
 
 NOW = 1_700_000_000.0
@@ -138,13 +136,6 @@ def test_a_walk_on_after_sees_each_id_once(trades: int, limit: int, seed: int) -
             after = f"&after={page.headers['CB-AFTER']}"
         assert seen == [wire(trade) for trade in reversed(one.truth("BTC-USD"))]
         assert len(seen) == trades
-
-
-def test_the_fast_page_is_the_json_of_its_rows() -> None:
-    trades = Generated(seed=5).bind("BTC-USD", NOW).newest(1, 300, 300)
-    dialect = Coinbase()
-    assert json.loads(dialect.page(trades)) == [dialect.row(trade) for trade in trades]
-    assert dialect.page(trades) == dialect.page_of_rows([dialect.row(trade) for trade in trades])
 
 
 def test_gzip_only_for_those_who_take_it(sandbox: Sandbox) -> None:

@@ -10,19 +10,30 @@ import click
 from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
 from schemahub.core.errors import UsageError
-from schemahub.sandbox import Fault, Faults, Generated, Market, PortTaken, Recorded, Sandbox
+from schemahub.sandbox import (
+    DIALECTS,
+    Fault,
+    Faults,
+    Generated,
+    Market,
+    PortTaken,
+    Recorded,
+    Sandbox,
+)
 
 
 @click.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True,
               help="0 takes a free one.")  # fmt: skip
+@click.option("--exchange", "dialect", type=click.Choice(list(DIALECTS)), default="coinbase",
+              show_default=True, help="The exchange whose API is spoken.")  # fmt: skip
 @click.option("--market", "markets", multiple=True, metavar="SYMBOL[=TRADES]",
               help="A generated market. [default: BTC-USD=10000 ETH-USD=5000]")  # fmt: skip
 @click.option("--replay", "replays", multiple=True, metavar="SYMBOL=FILE",
               help="A market of recorded rows, JSON lines.")  # fmt: skip
 @click.option("--seed", type=int, default=1, show_default=True, help="Of generated trades.")
 @click.option("--per-second", type=float, metavar="R", help="The heads grow by R trades a second.")
-@click.option("--rate", type=float, metavar="R", help="Requests a second, then 429.")
+@click.option("--rate", type=float, metavar="R", help="Requests a second; more are turned away.")
 @click.option("--burst", type=int, metavar="B", help="Requests at once, with --rate.")
 @click.option("--latency", type=float, default=0.0, metavar="S", help="Seconds before each answer.")
 @click.option("--fault", "faults", multiple=True, metavar="SPEC",
@@ -39,6 +50,7 @@ def command(shell: Shell, /, **options: Any) -> int:
     try:
         box = Sandbox(
             _markets(options),
+            dialect=options["dialect"],
             rate=options["rate"],
             burst=options["burst"],
             latency=options["latency"],
@@ -52,7 +64,7 @@ def command(shell: Shell, /, **options: Any) -> int:
         ) from None
     with box:
         print(box.url, flush=True)
-        shell.say(f"use it with --base-url coinbase={box.url}; Ctrl-C ends it")
+        shell.say(f"use it with --base-url {options['dialect']}={box.url}; Ctrl-C ends it")
         while not shell.app.stop.wait(3600):
             pass
     return 0

@@ -5,6 +5,7 @@ be made twice to go unseen.
 """
 
 from schemahub.sandbox.bad_rows import BAD_ROWS
+from schemahub.sandbox.dialects import DIALECTS
 from schemahub.sandbox.exchange import Stats
 from schemahub.sandbox.fault_kinds import KINDS
 from schemahub.sandbox.faults import Fault, Faults
@@ -14,6 +15,7 @@ from schemahub.sandbox.wire import Market
 
 __all__ = [
     "BAD_ROWS",
+    "DIALECTS",
     "KINDS",
     "Fault",
     "Faults",

@@ -7,6 +7,8 @@ GET  /_sandbox/head?market=                         -> {"head": n}
 GET  /_sandbox/stats                                -> the fields of `Stats`
 POST /_sandbox/grow    {"market": "BTC-USD", "count": 100}         -> {"head": n}
 POST /_sandbox/faults  {"seed": 0, "faults": [{"name": …}, …]}     -> {"faults": [names]}
+Markets are BASE-QUOTE, and `start`, `stop`, heads and the ids of faults count from 1, whatever the
+exchange calls them; a row of truth has the id and the time (ISO) that its dialect tells.
 A mistake is answered with 400 and {"message": …}.
 """
 
@@ -37,11 +39,9 @@ def control(exchange: Exchange, method: str, path: str, query: str, body: bytes)
 
 
 def _truth(exchange: Exchange, given: dict[str, Any]) -> object:
-    symbol = given["market"]
-    stop = int(given["stop"]) if "stop" in given else exchange.head(symbol) + 1
-    trades = exchange.truth(symbol, int(given.get("start", 1)), stop)
-    served, hides = given.get("served", "0") != "0", exchange.faults.hides
-    return [one for one in trades if not (served and hides(symbol, one.trade_id))]
+    stop = int(given["stop"]) if "stop" in given else None
+    served = given.get("served", "0") != "0"
+    return exchange.truth(given["market"], int(given.get("start", 1)), stop, served=served)
 
 
 def _head(exchange: Exchange, given: dict[str, Any]) -> object:
@@ -58,7 +58,7 @@ def _grow(exchange: Exchange, given: dict[str, Any]) -> object:
 
 
 def _faults(exchange: Exchange, given: dict[str, Any]) -> object:
-    exchange.faults = Faults(*given["faults"], seed=int(given.get("seed", 0)))
+    exchange.set_faults(Faults(*given["faults"], seed=int(given.get("seed", 0))))
     return {"faults": [fault.name for fault in exchange.faults.faults]}
 
 

@@ -11,14 +11,14 @@ production. A `limit` above 1000 is cut to 1000 without a word, for the same rea
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl, unquote
 
+from schemahub.sandbox.body import Verbatim, printed
 from schemahub.sandbox.history import Trade
-from schemahub.sandbox.wire import Ask, Listing, Reply, Row, Verbatim
+from schemahub.sandbox.wire import Ask, Listing, Reply, Row, currencies, integer
 
 __all__ = ["Coinbase"]
 
@@ -27,7 +27,6 @@ MAX_LIMIT = 1000
 # The `side` on this wire is the MAKER's: a taker who buys meets a maker who sells.
 _MAKER = {"buy": "sell", "sell": "buy"}
 
-_INTEGER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 _ROUTE = re.compile(r"/products/(?P<symbol>[^/]+)(?P<trades>/trades)?")
 _MESSAGES = {
     400: "Bad Request",
@@ -44,6 +43,7 @@ _MESSAGES = {
 class Coinbase:
     """The dialect; see the module's docstring."""
 
+    by_time = False
     fields: Mapping[str, str] = {
         "id": "trade_id",
         "side": "side",
@@ -52,7 +52,10 @@ class Coinbase:
         "time": "time",
     }
 
-    def parse(self, path: str, query: str, symbols: Collection[str]) -> Ask | Reply:
+    def spellings(self, symbol: str) -> tuple[str, ...]:
+        return (symbol,)
+
+    def parse(self, path: str, query: str, symbols: Mapping[str, str]) -> Ask | Reply:
         if path in ("/products", "/currencies", "/time"):
             return Ask(kind=path[1:])
         route = _ROUTE.fullmatch(path)
@@ -64,18 +67,22 @@ class Coinbase:
         return self._trades(symbol, dict(parse_qsl(query, keep_blank_values=True)))
 
     def _trades(self, symbol: str, asked: dict[str, str]) -> Ask | Reply:
-        for cursor in ("after", "before"):
-            if cursor in asked and not _INTEGER.fullmatch(asked[cursor]):
-                return _message(400, f"Invalid value for pagination {cursor}")
-        limit = asked.get("limit", str(MAX_LIMIT))
-        if not _INTEGER.fullmatch(limit) or int(limit) < 1:
+        cursors: dict[str, int] = {}
+        for name in ("after", "before"):
+            if name in asked:
+                cursor = integer(asked[name])
+                if cursor is None:
+                    return _message(400, f"Invalid value for pagination {name}")
+                cursors[name] = cursor
+        limit = integer(asked.get("limit", str(MAX_LIMIT)))
+        if limit is None or limit < 1:
             return _message(400, "Invalid value for pagination limit")
         return Ask(
             kind="trades",
             symbol=symbol,
-            lo=int(asked["before"]) + 1 if "before" in asked else 0,
-            hi=int(asked["after"]) if "after" in asked else None,
-            limit=min(int(limit), MAX_LIMIT),
+            lo=cursors["before"] + 1 if "before" in cursors else 0,
+            hi=cursors.get("after"),
+            limit=min(limit, MAX_LIMIT),
         )
 
     def answer(self, ask: Ask, listings: Sequence[Listing], now: float) -> Reply:
@@ -89,10 +96,13 @@ class Coinbase:
             return _json(next(_product(one) for one in listings if one.symbol == ask.symbol))
         return _json([_product(one) for one in listings])
 
-    def error(self, status: int) -> Reply:
+    def error(self, status: int, wait: int = 1) -> Reply:  # noqa: ARG002 -- it does not say how long
         return _message(status, _MESSAGES.get(status, "Error"))
 
-    def row(self, trade: Trade) -> Row:
+    def told(self, trade: Trade) -> Trade:
+        return trade
+
+    def row(self, trade: Trade) -> dict[str, object]:
         return {
             "trade_id": trade.trade_id,
             "side": _MAKER[trade.side],  # taker -> maker
@@ -101,26 +111,30 @@ class Coinbase:
             "time": trade.time,
         }
 
-    def page(self, trades: Sequence[Trade]) -> bytes:
+    def page(
+        self, _ask: Ask, trades: Sequence[Trade], rows: Sequence[Row | Verbatim] | None = None
+    ) -> bytes:
+        if rows is not None:
+            return printed(rows)
         # Written out because a page is the whole cost of this server; texts need no escaping.
-        rows = [
+        texts = [
             f'{{"trade_id":{trade_id},"side":"{_MAKER[side]}","size":"{size}",'
             f'"price":"{price}","time":"{time}"}}'
             for trade_id, side, price, size, time in trades
         ]
-        return ("[" + ",".join(rows) + "]").encode()
-
-    def page_of_rows(self, rows: Sequence[object]) -> bytes:
-        return b"[" + b",".join(map(_row_bytes, rows)) + b"]"
+        return ("[" + ",".join(texts) + "]").encode()
 
     def page_headers(self, trades: Sequence[Trade]) -> dict[str, str]:
         if not trades:
             return {}
         return {"CB-BEFORE": str(trades[0].trade_id), "CB-AFTER": str(trades[-1].trade_id)}
 
+    def budget(self, _used: Mapping[str, int]) -> dict[str, str]:
+        return {}
 
-def _product(listing: Listing) -> Row:
-    base, _, quote = listing.symbol.partition("-")
+
+def _product(listing: Listing) -> dict[str, object]:
+    base, quote = currencies(listing.symbol)
     market = listing.market
     return {
         "id": listing.symbol,
@@ -143,7 +157,7 @@ def _product(listing: Listing) -> Row:
     }
 
 
-def _currency(name: str) -> Row:
+def _currency(name: str) -> dict[str, object]:
     return {
         "id": name,
         "name": name,
@@ -158,17 +172,9 @@ def _currency(name: str) -> Row:
     }
 
 
-def _row_bytes(row: object) -> bytes:
-    return row.data if isinstance(row, Verbatim) else _dump(row)
-
-
-def _dump(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
-
-
 def _json(value: object) -> Reply:
-    return Reply(200, _dump(value))
+    return Reply(200, printed(value))
 
 
 def _message(status: int, message: str) -> Reply:
-    return Reply(status, _dump({"message": message}))
+    return Reply(status, printed({"message": message}))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
+from math import ceil
 
 from schemahub.sandbox.bucket import Bucket
 from schemahub.sandbox.fault_kinds import KINDS, Shot
@@ -45,18 +46,20 @@ class Exchange:
         clock: Callable[[], float],
     ) -> None:
         now = clock()
-        self.faults = faults
         self._listings = {
             symbol: Listing(symbol, market, market.source.bind(symbol, now))
             for symbol, market in markets.items()
         }
         self._dialect, self._bucket, self._clock = dialect, bucket, clock
+        self._symbols = _spelt(dialect, list(self._listings.values()))
+        self.set_faults(faults)
         self._lock = threading.Lock()
         self._previous: dict[str, Reply] = {}
         self._statuses: Counter[int] = Counter()
         self._asked: Counter[str] = Counter()
         self._hits: Counter[str] = Counter()
         self._requests = self._limited = self._rows = 0
+        self._minute, self._used = 0, Counter[str]()
         self._arrivals: deque[float] = deque(maxlen=_KEPT_ARRIVALS)
 
     def history(self, symbol: str) -> History:
@@ -71,9 +74,28 @@ class Exchange:
         with self._lock:
             self.history(symbol).grow(count)
 
-    def truth(self, symbol: str, start: int, stop: int) -> list[Trade]:
-        stop = min(stop, self.head(symbol) + 1)
-        return self.history(symbol).newest(start, stop, max(0, stop - start))
+    def set_faults(self, faults: Faults) -> None:
+        """From the next request on; ValueError if one cannot befall this exchange's rows."""
+        faults.check(self._dialect)
+        self.faults = faults
+
+    def truth(
+        self, symbol: str, start: int = 1, stop: int | None = None, *, served: bool = False
+    ) -> list[Trade]:
+        """The trades with start <= id < stop up to the head, as a client should know them.
+
+        `start` and `stop` count as the sandbox does, from 1; what comes back has the ids and
+        the times that the dialect tells. `served`: without those that a hole in force hides.
+        """
+        end = self.head(symbol) + 1
+        stop = end if stop is None else min(stop, end)
+        trades = self.history(symbol).newest(start, stop, max(0, stop - start))
+        hides = self.faults.hides
+        return [
+            self._dialect.told(one)
+            for one in trades
+            if not (served and hides(symbol, one.trade_id))
+        ]
 
     def serve(self, path: str, query: str) -> tuple[Reply, Sending]:
         """The answer to a GET, and how to send it."""
@@ -84,17 +106,26 @@ class Exchange:
             let_in = self._bucket is None or self._bucket.take(now)
             self._limited += not let_in
         if not let_in:
-            reply, sending = self._dialect.error(429), Sending()
+            wait = ceil(1 / self._bucket.rate) if self._bucket is not None else 1
+            reply, sending = self._dialect.error(429, wait), Sending()
         else:
-            asked = self._dialect.parse(path, query, self._listings.keys())
+            asked = self._dialect.parse(path, query, self._symbols)
             if isinstance(asked, Ask):
+                self._use(asked.kind, now)
                 reply, sending = self._answer(asked, now)
             else:
                 reply, sending = asked, Sending()
         reply.headers.setdefault("Date", formatdate(now, usegmt=True))
+        reply.headers.update(self._dialect.budget(self._used))
         with self._lock:
             self._statuses[reply.status] += 1
         return reply, sending
+
+    def _use(self, kind: str, now: float) -> None:
+        with self._lock:
+            if int(now // 60) != self._minute:
+                self._minute, self._used = int(now // 60), Counter()
+            self._used[kind] += 1
 
     def _answer(self, ask: Ask, now: float) -> tuple[Reply, Sending]:
         faults = self.faults
@@ -132,30 +163,35 @@ class Exchange:
         if any(KINDS[shot.name].stage == "rows" for shot in shots):
             plan.rows = [self._dialect.row(trade) for trade in plan.trades]
             hits += faults.run("rows", shots, plan)
-            body = self._dialect.page_of_rows(plan.rows)
+            body = self._dialect.page(plan.ask, plan.trades, plan.rows)
         else:
-            body = self._dialect.page(plan.trades)
+            body = self._dialect.page(plan.ask, plan.trades)
         return Reply(200, body, self._dialect.page_headers(plan.trades))
 
     def _find(self, plan: Plan) -> list[Trade]:
-        """The trades asked for, newest first, as ids, head, holes and cap now stand."""
-        history = self._listings[plan.symbol].history
+        """The trades asked for, in the order to be sent, as ids, head, holes and cap now stand."""
+        ask, history = plan.ask, self._listings[plan.symbol].history
         end = max(0, plan.head_of(plan.symbol) - plan.lag) + 1
-        lo = max(plan.ask.lo, 1) + plan.shift
-        hi = end if plan.ask.hi is None else min(plan.ask.hi + plan.shift, end)
-        found: list[Trade] = []
+        lo = max(ask.lo, 1) + plan.shift
+        hi = end if ask.hi is None else min(ask.hi + plan.shift, end)
+        if ask.start_us is not None:
+            lo = max(lo, history.first_at(ask.start_us))
+        if ask.stop_us is not None:
+            hi = min(hi, history.first_at(ask.stop_us))
+        newest, found = ask.takes == "newest", list[Trade]()
+        look = history.newest if newest else history.oldest
         while len(found) < plan.limit:
-            # An id that the source does not have takes no room in a page: look further down.
-            older = history.newest(lo, hi, plan.limit - len(found))
-            if not older:
+            # An id that the source does not have takes no room in a page: look further on.
+            more = look(lo, hi, plan.limit - len(found))
+            if not more:
                 break
-            hi = older[0].trade_id
+            lo, hi = (lo, more[0].trade_id) if newest else (more[-1].trade_id + 1, hi)
             found += [
                 trade._replace(trade_id=trade.trade_id - plan.shift) if plan.shift else trade
-                for trade in reversed(older)
+                for trade in (reversed(more) if newest else more)
                 if not any(hides(trade.trade_id - plan.shift) for hides in plan.hidden)
             ]
-        return found
+        return found if ask.first == ask.takes else found[::-1]
 
     def stats(self) -> Stats:
         with self._lock:
@@ -168,3 +204,16 @@ class Exchange:
                 rows=self._rows,
                 arrivals=list(self._arrivals),
             )
+
+
+def _spelt(dialect: Dialect, listings: Sequence[Listing]) -> dict[str, str]:
+    """What requests call the markets -> what we do. ValueError for markets that cannot be told."""
+    found: dict[str, str] = {}
+    for one in listings:
+        if dialect.by_time and not one.history.in_time_order:
+            raise ValueError(f"{one.symbol}: its times fall, and this exchange is asked by time")
+        for spelling in dialect.spellings(one.symbol):
+            if found.setdefault(spelling, one.symbol) != one.symbol:
+                both = f"{found[spelling]} and {one.symbol}"
+                raise ValueError(f"this exchange calls both {both} {spelling}")
+    return found

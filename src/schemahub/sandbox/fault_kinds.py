@@ -15,9 +15,10 @@ from random import Random
 from typing import Any
 
 from schemahub.sandbox.bad_rows import BAD_ROWS
+from schemahub.sandbox.body import Verbatim
 from schemahub.sandbox.plan import Plan
 from schemahub.sandbox.walk import mix
-from schemahub.sandbox.wire import Reply, Verbatim
+from schemahub.sandbox.wire import Reply
 
 __all__ = ["KINDS", "Kind", "Shot", "is_hidden"]
 
@@ -159,7 +160,7 @@ def _deep_json(shot: Shot, plan: Plan) -> bool:
 
 @_kind("non_utf8", "reply", "JSON with bytes that are not UTF-8")
 def _non_utf8(_shot: Shot, plan: Plan) -> bool:
-    plan.reply = Reply(200, b'[{"%s":"\xff\xfe\xc3\x28"}]' % plan.fields["side"].encode())
+    plan.reply = Reply(200, b'[{"side":"\xff\xfe\xc3\x28"}]')
     return True
 
 
@@ -224,12 +225,13 @@ def _empty_list(_shot: Shot, plan: Plan) -> bool:
     return had
 
 
-@_kind("short_page", "page", "the oldest rows are left out; a share of `keep` stays", keep=0.5)
+@_kind("short_page", "page", "its end is left out; a share of `keep` stays", keep=0.5)
 def _short_page(shot: Shot, plan: Plan) -> bool:
     stay = int(len(plan.trades) * float(shot.args["keep"]))
-    oldest = sorted(trade.trade_id for trade in plan.trades)[: len(plan.trades) - stay]
-    plan.trades = [trade for trade in plan.trades if trade.trade_id not in set(oldest)]
-    return bool(oldest)
+    downwards = plan.ask.first == "newest"
+    gone = sorted((trade.trade_id for trade in plan.trades), reverse=downwards)[stay:]
+    plan.trades = [trade for trade in plan.trades if trade.trade_id not in set(gone)]
+    return bool(gone)
 
 
 @_kind("duplicate", "page", "the first `rows` rows come twice", rows=1)
@@ -263,16 +265,19 @@ def _hole_once(shot: Shot, plan: Plan) -> bool:
 
 
 def _spoil(shot: Shot, plan: Plan, ids: set[int]) -> bool:
-    name = plan.fields["id"]
+    fields, kind = plan.dialect.fields, str(shot.args["kind"])
     ids = ids - plan.spoiled  # a row is spoiled in one way at a time
     plan.spoiled |= ids
-    hit = [row for row in plan.rows if isinstance(row, dict) and row.get(name) in ids]
-    kinds = sorted(BAD_ROWS)
-    for row in hit:
-        kind = str(shot.args["kind"])
+    hit = [
+        (trade.trade_id, row)
+        for trade, row in zip(plan.trades, plan.rows, strict=True)
+        if trade.trade_id in ids and not isinstance(row, Verbatim)
+    ]
+    for trade_id, row in hit:
+        kinds = sorted(name for name, bad in BAD_ROWS.items() if bad.suits(row, fields))
         # "any" is fixed by the id, so that a permanently bad row is always bad in the same way.
-        chosen = kinds[mix(int(str(row[name]))) % len(kinds)] if kind == "any" else kind
-        BAD_ROWS[chosen](row, plan.fields)
+        chosen = kinds[mix(trade_id) % len(kinds)] if kind == "any" else kind
+        BAD_ROWS[chosen].spoil(row, fields)
     return bool(hit)
 
 
@@ -294,7 +299,7 @@ def _raw_row(shot: Shot, plan: Plan) -> bool:
     plan.spoiled |= ids
     for index, trade in enumerate(plan.trades):
         if trade.trade_id in ids:
-            text = str(shot.args["text"]).replace("{id}", str(trade.trade_id))
+            text = str(shot.args["text"]).replace("{id}", str(plan.dialect.told(trade).trade_id))
             plan.rows[index] = Verbatim(_bytes(text))
     return bool(ids)
 

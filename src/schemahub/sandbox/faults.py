@@ -13,13 +13,15 @@ from typing import Any
 
 from schemahub.sandbox.bad_rows import BAD_ROWS
 from schemahub.sandbox.fault_kinds import KINDS, Shot, is_hidden
+from schemahub.sandbox.history import Trade
 from schemahub.sandbox.plan import Plan
 from schemahub.sandbox.walk import mix
-from schemahub.sandbox.wire import Ask
+from schemahub.sandbox.wire import Ask, Dialect
 
 __all__ = ["Fault", "Faults"]
 
 _TRADES_ONLY = {"ask", "page", "rows"}
+_ANY_TRADE = Trade(1, "buy", "1.5", "1.5", "2020-09-13T12:26:41.850000Z")
 _SCHEDULE = {"p", "on", "start", "stop", "times", "market", "endpoint"}
 
 
@@ -117,6 +119,14 @@ class Faults:
         self.faults = tuple(Fault.of(fault) for fault in faults)
         self._states = [_State() for _ in self.faults]
         self._lock = threading.Lock()
+
+    def check(self, dialect: Dialect) -> None:
+        """ValueError if a fault would spoil a row in a way that an exchange's rows cannot be."""
+        row = dialect.row(_ANY_TRADE)
+        for fault in self.faults:
+            kind = fault.args.get("kind", "any")
+            if kind != "any" and not BAD_ROWS[kind].suits(row, dialect.fields):
+                raise ValueError(f"fault {fault.name}: rows of this exchange cannot be {kind}")
 
     def shots(self, ask: Ask) -> list[Shot]:
         """The faults that fire on this request, in the order given. Counts the request."""

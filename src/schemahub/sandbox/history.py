@@ -8,6 +8,7 @@ where its exchange prints the maker's.
 from __future__ import annotations
 
 import json
+import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from schemahub.sandbox.times import micros
 from schemahub.sandbox.walk import BLOCK, Walk, scaled
 
 __all__ = ["Generated", "History", "Recorded", "Source", "Trade"]
@@ -36,6 +38,7 @@ class History(Protocol):
 
     base_increment: str
     quote_increment: str
+    in_time_order: bool  # no trade is earlier than one with a lower id
 
     def head(self, now: float, /) -> int:
         """The highest id that exists at `now` (Unix seconds); 0 if there is none. Never shrinks."""
@@ -45,6 +48,15 @@ class History(Protocol):
 
     def newest(self, lo: int, hi: int, limit: int) -> list[Trade]:
         """The newest `limit` trades with lo <= id < hi, ids ascending; whatever the head is."""
+
+    def oldest(self, lo: int, hi: int, limit: int) -> list[Trade]:
+        """The oldest `limit` of the same."""
+
+    def first_at(self, us: int, /) -> int:
+        """An id that parts the trades before `us` (Unix µs) from those at or after it.
+
+        The latter have that id or a higher one. Found by bisection. Needs `in_time_order`.
+        """
 
 
 class Source(Protocol):
@@ -139,6 +151,8 @@ class Generated:
 class _Walked:
     """The history of one market on a walk. `head` None means that the clock decides."""
 
+    in_time_order = True
+
     def __init__(self, walk: Walk, head: int | None) -> None:
         self._walk = walk
         self._head = head
@@ -146,7 +160,7 @@ class _Walked:
         self.quote_increment = walk.quote_increment
 
     def head(self, now: float) -> int:
-        return self._walk.count_until(now) if self._head is None else self._head
+        return self._walk.count_until(int(now * 1e6)) if self._head is None else self._head
 
     def grow(self, count: int) -> None:
         if self._head is None:
@@ -165,7 +179,15 @@ class _Walked:
         first = found[0].trade_id
         return found[start - first : hi - first]
 
+    def oldest(self, lo: int, hi: int, limit: int) -> list[Trade]:
+        lo = max(lo, 1)
+        return self.newest(lo, min(hi, lo + limit), limit)  # no id is left out here
 
+    def first_at(self, us: int) -> int:
+        return self._walk.count_until(us - 1) + 1
+
+
+_DECIMAL = re.compile(r"(0|[1-9][0-9]*)(\.[0-9]+)?", re.ASCII)
 _OTHER_SIDE = {"buy": "sell", "sell": "buy"}
 
 
@@ -208,6 +230,8 @@ class _Played:
     def __init__(self, source: Recorded) -> None:
         self._trades = source.trades
         self._ids = [trade.trade_id for trade in source.trades]
+        self._times = [micros(trade.time) for trade in source.trades]
+        self.in_time_order = all(a <= b for a, b in pairwise(self._times))
         self._shown = source.shown
         self.base_increment = source.base_increment
         self.quote_increment = source.quote_increment
@@ -226,15 +250,24 @@ class _Played:
         start = max(bisect_left(self._ids, lo), stop - limit)
         return self._trades[start:stop]
 
+    def oldest(self, lo: int, hi: int, limit: int) -> list[Trade]:
+        start = bisect_left(self._ids, lo)
+        return self._trades[start : min(bisect_left(self._ids, hi), start + limit)]
+
+    def first_at(self, us: int) -> int:
+        at = bisect_left(self._times, us)
+        return self._ids[at] if at < len(self._ids) else self._ids[-1] + 1 if self._ids else 1
+
 
 def _recorded(row: Mapping[str, object]) -> Trade:
     trade_id, side = row["trade_id"], row["side"]
     if not isinstance(trade_id, int) or side not in _OTHER_SIDE:
         raise ValueError(f"not a recorded trade: {dict(row)!r}")
-    texts = str(row["price"]), str(row["size"]), str(row["time"])
-    if any('"' in text or "\\" in text for text in texts):  # they are printed without escaping
+    price, size, time = str(row["price"]), str(row["size"]), str(row["time"])
+    # Texts are printed without escaping, some as JSON numbers, and times are told in other units.
+    if not (_DECIMAL.fullmatch(price) and _DECIMAL.fullmatch(size)):
         raise ValueError(f"not a recorded trade: {dict(row)!r}")
-    price, size, time = texts
+    micros(time)
     return Trade(trade_id, _OTHER_SIDE[str(side)], price, size, time)  # maker -> taker
 
 

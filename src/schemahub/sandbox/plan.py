@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from schemahub.sandbox.body import Verbatim
 from schemahub.sandbox.history import Trade
-from schemahub.sandbox.wire import Ask, Dialect, Reply, Row, Verbatim
+from schemahub.sandbox.wire import Ask, Dialect, Reply, Row
 
 __all__ = ["Plan", "Sending"]
 
@@ -50,7 +51,3 @@ class Plan:
     def __post_init__(self) -> None:
         self.symbol = self.ask.symbol or ""
         self.limit = self.ask.limit
-
-    @property
-    def fields(self) -> Mapping[str, str]:
-        return self.dialect.fields

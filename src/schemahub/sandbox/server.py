@@ -19,7 +19,7 @@ from typing import Any, Self
 
 from schemahub.sandbox.bucket import Bucket
 from schemahub.sandbox.control import control
-from schemahub.sandbox.dialect_coinbase import Coinbase
+from schemahub.sandbox.dialects import DIALECTS
 from schemahub.sandbox.exchange import Exchange, Stats
 from schemahub.sandbox.faults import Fault, Faults
 from schemahub.sandbox.history import Source, Trade
@@ -41,7 +41,8 @@ class PortTaken(OSError):
 class Sandbox:
     """An exchange served on loopback by a background thread, until `close` or the `with` ends.
 
-    markets   symbol -> history, or `Market` for its flags
+    markets   BASE-QUOTE -> history, or `Market` for its flags
+    dialect   whose API is spoken: a name of `DIALECTS`, or a dialect of your own
     rate      requests a second before the exchange answers 429 (None: no limit); `burst` at once
               (default: half as much again as the rate, as Coinbase has it)
     latency   seconds added to every answer
@@ -61,7 +62,7 @@ class Sandbox:
         faults: Faults | None = None,
         port: int = 0,
         clock: Callable[[], float] = time.time,
-        dialect: Dialect | None = None,
+        dialect: str | Dialect = "coinbase",
         log: Callable[[str], object] | None = None,
     ) -> None:
         self.exchange = Exchange(
@@ -69,7 +70,7 @@ class Sandbox:
                 symbol: market if isinstance(market, Market) else Market(market)
                 for symbol, market in markets.items()
             },
-            Coinbase() if dialect is None else dialect,
+            _dialect(dialect),
             _bucket(rate, burst),
             Faults() if faults is None else faults,
             clock,
@@ -93,19 +94,19 @@ class Sandbox:
         return self.exchange.stats()
 
     def head(self, symbol: str) -> int:
-        """The id of the newest trade now, faults aside."""
+        """The number of the newest trade now, faults aside."""
         return self.exchange.head(symbol)
 
     def truth(
         self, symbol: str, start: int = 1, stop: int | None = None, *, served: bool = False
     ) -> list[Trade]:
-        """The trades with start <= id < stop up to the head, as they are, with the TAKER's side.
+        """The trades with start <= n < stop up to the head, as they are, with the TAKER's side.
 
-        `served`: without those that a permanent hole in force hides. No other fault counts.
+        n counts a market's trades as the sandbox does; the ids and times are those that the
+        dialect tells. `served`: without those that a permanent hole in force hides. No other
+        fault counts.
         """
-        trades = self.exchange.truth(symbol, start, self.head(symbol) + 1 if stop is None else stop)
-        hides = self.exchange.faults.hides
-        return [one for one in trades if not (served and hides(symbol, one.trade_id))]
+        return self.exchange.truth(symbol, start, stop, served=served)
 
     def grow(self, symbol: str, count: int) -> int:
         """Lets `count` more trades happen; the new head."""
@@ -117,7 +118,7 @@ class Sandbox:
     ) -> None:
         """Replaces the faults in force from the next request on; without arguments: none."""
         kept = faults if isinstance(faults, Faults) else Faults(*faults, seed=seed)
-        self.exchange.faults = kept
+        self.exchange.set_faults(kept)
 
     def wait(self) -> None:
         """Returns when the sandbox is closed; for a process that does nothing else."""
@@ -139,6 +140,14 @@ class Sandbox:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _dialect(named: str | Dialect) -> Dialect:
+    if not isinstance(named, str):
+        return named
+    if named not in DIALECTS:
+        raise ValueError(f"no exchange {named!r}; there are {', '.join(DIALECTS)}")
+    return DIALECTS[named]
 
 
 def _bucket(rate: float | None, burst: float | None) -> Bucket | None:

@@ -7,9 +7,10 @@ integers and IEEE + - * / are used, never libm, so every machine makes the same 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from hashlib import blake2b
+
+from schemahub.sandbox.times import iso
 
 __all__ = ["BLOCK", "Row", "Walk", "mix", "scaled"]
 
@@ -23,6 +24,7 @@ _TABLE = 2048
 _TIES = 26  # per cent; a block's first trade never ties, which makes it 25 overall
 _LEAST = 100  # ticks: below that a price has no room to walk
 _DECIMALS = 8  # what the exchange prints when it prints all
+_AHEAD = 3  # blocks: one for the remainder, one for the dice, one for what is moved back
 _LONG_PRICES = 1 << 62  # of 2**64: a quarter
 # Each octave is 4 times as slow and twice as strong, as the parts of a random walk are. The
 # strengths add up to 0.61, so a price stays within 0.39 .. 1.61 of where it started: positive.
@@ -66,25 +68,6 @@ def _rhythms() -> tuple[tuple[int, ...], ...]:
             at.append(total)
         ways.append(tuple(a * 65_000 // (total + 1) for a in at))
     return tuple(ways)
-
-
-@lru_cache(maxsize=8192)
-def _minute_text(minute: int) -> str:
-    return datetime.fromtimestamp(minute * 60, UTC).strftime("%Y-%m-%dT%H:%M:")
-
-
-@lru_cache(maxsize=8192)
-def _second_text(second: int) -> str:
-    minute, second = divmod(second, 60)
-    return f"{_minute_text(minute)}{second:02d}"
-
-
-def _time_text(us: int) -> str:
-    """ISO with microseconds; a zero fraction is left out altogether, as the exchange does."""
-    second, fraction = divmod(us, _SECOND)
-    if fraction:
-        return f"{_second_text(second)}.{fraction:06d}Z"
-    return _second_text(second) + "Z"
 
 
 class Walk:
@@ -138,15 +121,22 @@ class Walk:
         self._start_us = (round(end_ts * _SECOND) - lag) // _MILLI * _MILLI
         self._begins.cache_clear()
 
-    def count_until(self, now: float) -> int:
-        """How many trades have a time <= now."""
-        us = int(now * _SECOND)
-        block = (us - self._start_us) * 1000 // (BLOCK * self._gap_ns) + 1
+    def count_until(self, us: int) -> int:
+        """How many trades have a time <= us (Unix µs), found without a look at all of them."""
+        block = self._block_after(us)
         while block >= 0 and self._begins(block) > us:
             block -= 1
         if block < 0:
             return 0
         return block * BLOCK + sum(at <= us for at in self._times(block))
+
+    def _block_after(self, us: int) -> int:
+        """A block that begins after `us`, by a few beats at most."""
+        elapsed = (us + 1 - self._start_us) * 1000
+        gap, tail = BLOCK * self._gap_ns, BLOCK * self._tail_ns
+        if self._knee is None or elapsed < self._knee * gap:
+            return elapsed // gap + _AHEAD
+        return self._knee + (elapsed - self._knee * gap) // tail + _AHEAD
 
     def rows(self, block: int) -> list[Row]:
         """The trades block * BLOCK + 1 .. block * BLOCK + BLOCK."""
@@ -177,7 +167,7 @@ class Walk:
                 # An up-tick is a taker who buys, a down-tick one who sells; an even one either.
                 buys = tick > before if tick != before else bits & 1
                 side, step = ("buy", 1) if buys else ("sell", -1)
-                when = _time_text(us)
+                when = iso(us)
             before = tick
             found.append((trade_id, side, form % divmod(tick * units, scale), size, when))
         return found
