@@ -21,6 +21,7 @@ NOW_US = int(NOW.timestamp()) * 1_000_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 ENOUGH = 1_000
+HEAD = Ask(limit=1000)
 
 DATA: dict[str, Any] = {
     "exchange": "acme",
@@ -29,7 +30,11 @@ DATA: dict[str, Any] = {
     "base_url": "https://api.example.com",
     "axis": "ids",
     "first_id": 1,
-    "provable": "ids count the trades of a market without holes",
+    "provable": {
+        "by": "ids",
+        "basis": "measured",
+        "why": "ids count the trades of a market without holes",
+    },
     "limits": {"scope": "host", "rate": 10.0, "burst": 15},
     "symbols": {
         "native": "{base}-{quote}",
@@ -68,7 +73,7 @@ def spec(page: int = 1000, chunk_pages: int = 50, settle: float = 60.0) -> Excha
 
 
 SPEC = spec()
-READER = Reader(SPEC.trades.fields)
+READER = Reader(SPEC)
 
 
 def text_of(moment: int) -> str:
@@ -105,7 +110,7 @@ def answer(
 
 def page_of(*rows: object, ask: Ask | None = None, at: datetime = NOW) -> Page:
     """What an answer of these rows proves; asked for as the head if `ask` does not say."""
-    ask = ask or Ask(None, 1000)
+    ask = ask or HEAD
     return read(answer(body(*rows), ask, at), ask, READER)
 
 
@@ -125,7 +130,7 @@ class Exchange:
     def rows(self, ask: Ask) -> list[dict[str, object]]:
         self.asked.append(ask)
         assert len(self.asked) < ENOUGH, "it would ask for ever"
-        below = sorted(one for one in self.trades if ask.below is None or one < ask.below)
+        below = sorted(one for one in self.trades if ask.stop is None or one < ask.stop)
         newest = below[-min(ask.limit, self.cap) :]
         return [self._row(one) for one in reversed(newest)]
 

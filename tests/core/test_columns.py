@@ -11,21 +11,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from schemahub.core.columns import times_by_id
-from schemahub.core.spec import Fields
-from schemahub.core.wire import MAX_ID, Reader, RowRefused
+from schemahub.core.values import MAX_ID
+from schemahub.core.wire import RowRefused
+from tests.core.dialect import READER
 
 NOW = int(datetime(2026, 11, 23, tzinfo=UTC).timestamp() * 1_000_000)
-READER = Reader(
-    Fields.model_validate(
-        {
-            "trade_id": {"from": "trade_id", "as": "integer"},
-            "side": {"from": "side", "of": "maker", "buy": "buy", "sell": "sell"},
-            "price": {"from": "price", "as": "decimal_text"},
-            "quantity": {"from": "size", "as": "decimal_text"},
-            "trade_ts": {"from": "time", "as": "iso_time"},
-        }
-    )
-)
 GOOD: dict[str, Any] = {
     "trade_id": 1,
     "side": "buy",

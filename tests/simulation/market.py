@@ -63,7 +63,7 @@ RULES = (
     Rules(_spec(3), (128, 32, 8)),
     Rules(_spec(1), (128, 64)),
 )
-READER = Reader(RULES[0].spec.trades.fields)
+READER = Reader(RULES[0].spec)
 SHAPE = RULES[0].spec.shape()
 
 # So few rows are always more than one per cent: the share of refused rows that stops a market

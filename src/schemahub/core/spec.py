@@ -201,8 +201,11 @@ class SideField(_Strict):
         if self.as_ == "sign" and words != (None, None):
             msg = "a sign needs no words for buy and sell"
             raise ValueError(msg)
-        if self.as_ == "word" and (None in words or self.buy == self.sell):
-            msg = "buy and sell must be two different words"
+        # A list of both is read as one type: 1 and true would be the same to it.
+        if self.as_ == "word" and (
+            None in words or self.buy == self.sell or type(self.buy) is not type(self.sell)
+        ):
+            msg = "buy and sell must be two different words of one kind"
             raise ValueError(msg)
         return self
 
@@ -213,6 +216,18 @@ class Fields(_Strict):
     price: DecimalField
     quantity: DecimalField
     trade_ts: TimeField
+
+    @model_validator(mode="after")
+    def _signs(self) -> Fields:
+        signed = self.quantity.as_.startswith("signed_")
+        tells = self.side.as_ == "sign" and self.side.source == self.quantity.source
+        if self.price.as_.startswith("signed_") or signed != (self.side.as_ == "sign"):
+            msg = "the sign of a size is the side: quantity as signed_*, side as sign, or neither"
+            raise ValueError(msg)
+        if signed and not tells:
+            msg = "side as sign is taken from the field of quantity"
+            raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def _distinct(self) -> Fields:
@@ -241,7 +256,7 @@ class Trades(_Strict):
     rows: str = ""
     paging: Paging
     fields: Fields
-    tombstone: dict[str, Word] = Field(default_factory=dict)
+    tombstone: dict[Source, Word] = Field(default_factory=dict)
     chunk_pages: Annotated[int, Field(ge=1, le=1_000)] = 50
 
     @field_validator("path")
@@ -256,6 +271,14 @@ class Trades(_Strict):
     def _symbol(self) -> Trades:
         if sum(text.count("{symbol}") for text in (self.path, *self.params.values())) != 1:
             msg = "path or params must hold {symbol} once"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _marks(self) -> Trades:
+        kind = type(self.fields.trade_id.source)
+        if any(type(name) is not kind for name in self.tombstone):
+            msg = "tombstone names fields as the columns do: all by name, or all by index"
             raise ValueError(msg)
         return self
 
@@ -326,6 +349,10 @@ class ExchangeSpec(_Strict):
             msg = "ids that skip prove nothing: provable by nothing; else the axis is ids"
             raise ValueError(msg)
         return self
+
+    def __hash__(self) -> int:
+        # The dicts in it have none; what is equal has the same name.
+        return hash((self.exchange, self.base_url))
 
     @property
     def line(self) -> Axis:

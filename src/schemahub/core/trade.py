@@ -63,6 +63,7 @@ OUTSIDE_DIGEST = frozenset({"ingest_ts"})
 class Trade:
     """One row of the wire, typed. Times are microseconds since 1970, UTC.
 
+    `position` is its place on the market's axis: its id, or on an axis of time `trade_ts`.
     `side` is the taker's; None if the exchange does not say.
     """
 
@@ -76,6 +77,7 @@ class Trade:
 
 
 CONFLICT = "conflict"  # how the reason of a row begins whose id was told with other content, too
+VOID = "void"  # how the reason of a row begins that the exchange itself marks as no trade
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,3 +101,8 @@ class Rejected:
     def conflicts(self) -> bool:
         """Whether its id was told with other content, too."""
         return self.reason.startswith(CONFLICT)
+
+    @property
+    def voids(self) -> bool:
+        """Whether the exchange itself says that there is no trade of this id."""
+        return self.reason.startswith(VOID)

@@ -262,7 +262,7 @@ class _Trial:
         """As ingest would judge it."""
         try:
             ask = pages.asked(kept.answer, self.spec)
-            page = pages.read(kept.answer, ask, Reader(self.spec.trades.fields))
+            page = pages.read(kept.answer, ask, Reader(self.spec))
         except (BadAnswer, ValueError) as error:
             return TriedAnswer(kept, Coverage(), str(error))
         if page.rows and not page.ids:

@@ -11,7 +11,7 @@ from schemahub.core import page as pages
 from schemahub.core import paging
 from schemahub.core.errors import BadAnswer
 from schemahub.core.layout import Market
-from schemahub.core.page import Answer, Page, Request
+from schemahub.core.page import Answer, Page
 from schemahub.core.paging import Ask
 from schemahub.core.spec import ExchangeSpec
 from schemahub.core.wire import Reader
@@ -38,11 +38,11 @@ class Source:
 
     @cached_property
     def reader(self) -> Reader:
-        return Reader(self.spec.trades.fields)
+        return Reader(self.spec)
 
     def ask(self, market: Market, ask: Ask, *, needs_good: bool = False) -> Fetched:
         """Raises what ports.Http.fetch raises."""
-        request = Request(pages.path(market, self.spec), ask.params(self.spec.trades.paging))
+        request = pages.request(market, self.spec, ask)
 
         def read(answer: Answer) -> Fetched:
             page = pages.read(answer, ask, self.reader)

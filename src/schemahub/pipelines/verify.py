@@ -213,7 +213,7 @@ class Verify:
     def _doubt(self, market: Market, spec: ExchangeSpec, name: AbsentName) -> str | None:
         """Why evidence does not attest what its name says; None if it does."""
         key = raw_key(market, name)
-        reader = Reader(spec.trades.fields)
+        reader = Reader(spec)
         told = []
         try:
             for line in self.lake.codec.unpack(self.lake.store.read(key), key).splitlines():
