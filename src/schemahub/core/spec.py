@@ -80,7 +80,9 @@ class Symbols(_Strict):
     `native` spells BASE-QUOTE; `long` does so where base or quote has more than three
     letters. `aliases` map a canonical currency to the exchange's own. A listed market tells
     its currencies in two fields (`base`, `quote`), in one (`pair`, parted by `separator`),
-    or only by its spelling, which then ends in one of `quotes`.
+    or only by its spelling, which then ends in one of `quotes`, perhaps after `separator`;
+    without `id` the rows are the spellings themselves. `where` are fields with the text that
+    a row must have to count. Without `status` every market listed is online.
     """
 
     native: Text
@@ -115,6 +117,9 @@ class Symbols(_Strict):
         ways = [bool(self.base and self.quote), bool(self.pair), bool(self.quotes)]
         if self.path is not None and sum(ways) != 1:
             msg = "a list of markets needs one of: base and quote, pair, quotes"
+            raise ValueError(msg)
+        if self.path is not None and self.id is None and not self.quotes:
+            msg = "a list of markets needs id, unless it is one of spellings that end in quotes"
             raise ValueError(msg)
         return self
 
@@ -374,7 +379,7 @@ class ExchangeSpec(_Strict):
     def native(self, market: Market) -> str:
         """The exchange's own spelling of a canonical symbol. Raises UsageError if there is none."""
         base, _, quote = market.symbol.rpartition("-")
-        own = [self.symbols.aliases.get(name, name) for name in (base, quote)]
+        own = [self._own(name, market) for name in (base, quote)]
         long = self.symbols.long if max(map(len, own)) > _SHORT else None
         if self.symbols.case == "lower":
             own = [name.lower() for name in own]
@@ -383,6 +388,17 @@ class ExchangeSpec(_Strict):
             # No encoding keeps these from meaning another path.
             raise UsageError(f"{market} is not a market", f"it would be asked for as {native}")
         return native
+
+    def _own(self, name: str, market: Market) -> str:
+        """The exchange's own name of a currency. Its own are refused: a second copy of it."""
+        aliases = self.symbols.aliases
+        known = next((ours for ours, own in aliases.items() if own == name), None)
+        if known is not None and name not in aliases:
+            raise UsageError(
+                f"{market} is not a market", f"what {self.title} calls {name} is {known} here",
+                f"write {market.symbol.replace(name, known)}",
+            )  # fmt: skip
+        return aliases.get(name, name)
 
     def shape(self) -> str:
         """Digest of what shapes rows: a table version holds rows of one shape only."""
