@@ -29,7 +29,7 @@ from schemahub.adapters.duck import (
 )
 from schemahub.core import times
 from schemahub.core.errors import ObjectMissing, UsageError
-from schemahub.core.layout import Market
+from schemahub.core.layout import Market, spelt
 from schemahub.core.span import Coverage
 from schemahub.core.trade import UNIFIED_SCHEMA
 from schemahub.ports import Objects
@@ -333,12 +333,11 @@ def _first(
 
 def _market(name: str | Market, held: Sequence[Market]) -> Market:
     text = str(name).strip()
-    exchange, colon, symbol = text.rpartition(":")
-    wanted = symbol.upper()
+    exchange, wanted = spelt(text)
     found = [
         market
         for market in held
-        if market.symbol == wanted and (not colon or market.exchange == exchange.lower())
+        if market.symbol == wanted and (exchange is None or market.exchange == exchange.lower())
     ]
     # A symbol may hold a colon itself.
     found = found or [market for market in held if market.symbol == text.upper()]

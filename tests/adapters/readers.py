@@ -148,7 +148,7 @@ def all_agree(got: Answer) -> list[Told] | None:
         with pytest.raises(RawUnread):
             mapped(source([got]))
         with pytest.raises(BadAnswer):
-            page.read(got, Ask(None, 1000), READER)
+            page.read(got, Ask(limit=1000), READER)
         return None
     good = {one.position: one.content[3] for one in told if one.content is not None}
     if bulk is not None:
@@ -168,7 +168,7 @@ def _by_the_authority(got: Answer) -> list[Told] | None:
 
 def _agrees_with_what_is_proved(got: Answer, told: Sequence[Told], good: dict[int, object]) -> None:
     try:
-        proved = page.read(got, Ask(None, 1000), READER)
+        proved = page.read(got, Ask(limit=1000), READER)
     except BadAnswer:
         assert told
         assert not good

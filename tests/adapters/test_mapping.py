@@ -80,7 +80,7 @@ def test_what_an_answer_proves_is_mapped_and_what_it_calls_bad_is_rejected(
     # again and named the same, for ever.
     got = answer(rows)
     try:
-        proved = page.read(got, Ask(None, 1000), READER)
+        proved = page.read(got, Ask(limit=1000), READER)
     except BadAnswer:
         return
     for span in proved.ids | proved.bad_ids:

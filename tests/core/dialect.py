@@ -21,6 +21,7 @@ NOW_US = int(NOW.timestamp()) * 1_000_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 ENOUGH = 1_000
+HEAD = Ask(limit=1000)
 
 DATA: dict[str, Any] = {
     "exchange": "acme",
@@ -109,7 +110,7 @@ def answer(
 
 def page_of(*rows: object, ask: Ask | None = None, at: datetime = NOW) -> Page:
     """What an answer of these rows proves; asked for as the head if `ask` does not say."""
-    ask = ask or Ask(None, 1000)
+    ask = ask or HEAD
     return read(answer(body(*rows), ask, at), ask, READER)
 
 

@@ -11,7 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from schemahub.core.columns import times_by_id
-from schemahub.core.wire import MAX_ID, RowRefused
+from schemahub.core.values import MAX_ID
+from schemahub.core.wire import RowRefused
 from tests.core.dialect import READER
 
 NOW = int(datetime(2026, 11, 23, tzinfo=UTC).timestamp() * 1_000_000)

@@ -16,7 +16,7 @@ from schemahub.core.span import Coverage
 from tests.core.dialect import NOW_US, READER, SPEC, answer, body, page_of, row
 from tests.core.strategies import points
 
-HEAD = Ask(None, 1000)
+HEAD = Ask(limit=1000)
 id_sets = st.sets(st.integers(1, 60), max_size=15)
 
 
@@ -62,7 +62,7 @@ def test_a_bad_row_says_why() -> None:
 
 
 def test_an_empty_answer_proves_nothing_and_says_nothing() -> None:
-    page = page_of(ask=Ask(50, 10))
+    page = page_of(ask=Ask(stop=50, limit=10))
     assert (page.ids, page.bad, page.rows, page.unreadable) == (Coverage(), {}, 0, 0)
     assert page.silence == Coverage()
 
@@ -125,16 +125,16 @@ def test_an_answer_at_or_above_its_cursor_is_rejected(
 ) -> None:
     rows = [row(one) if good else row(one, price="x") for one in ids]
     if max(ids) < below:
-        assert points(page_of(*rows, ask=Ask(below, 100)).all_ids) == ids
+        assert points(page_of(*rows, ask=Ask(stop=below, limit=100)).all_ids) == ids
     else:
         with pytest.raises(BadAnswer) as caught:
-            page_of(*rows, ask=Ask(below, 100))
+            page_of(*rows, ask=Ask(stop=below, limit=100))
         assert caught.value.body == body(*rows)
 
 
 def test_neighbours_below_the_span_are_no_fault() -> None:
     """A hole makes the newest rows below the cursor reach farther down."""
-    assert points(page_of(row(3), row(2), ask=Ask(10, 2)).ids) == {2, 3}
+    assert points(page_of(row(3), row(2), ask=Ask(stop=10, limit=2)).ids) == {2, 3}
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_an_unknown_field_never_decides_whether_a_row_is_good(odd: bytes, price:
 # ---------------------------------------------------------------- where it came from
 
 
-@pytest.mark.parametrize("ask", [Ask(None, 1000), Ask(77, 5)])
+@pytest.mark.parametrize("ask", [Ask(limit=1000), Ask(stop=77, limit=5)])
 def test_a_kept_answer_tells_its_question(ask: Ask) -> None:
     assert asked(answer(b"[]", ask), SPEC) == ask
 

@@ -213,7 +213,7 @@ def test_an_answer_without_the_trade_told_before_is_refused(
 
 def test_more_trades_in_an_instant_than_an_answer_holds_is_said() -> None:
     spec = spec_of("time", "oldest_after", "ns", 5)
-    trades = tuple((START, n) for n in range(9)) + ((START + 5 * SECOND, 9),)
+    trades = (*((START, n) for n in range(9)), (START + 5 * SECOND, 9))
     span = Span(START, START + 6 * SECOND)
     with pytest.raises(Stuck):
         walked(
@@ -223,7 +223,7 @@ def test_more_trades_in_an_instant_than_an_answer_holds_is_said() -> None:
 
 def test_pages_by_number_get_through_an_instant() -> None:
     spec = spec_of("time", "time_window", "s", 5)
-    trades = tuple((START + n, n) for n in range(23)) + ((START + 5 * SECOND, 30),)
+    trades = (*((START + n, n) for n in range(23)), (START + 5 * SECOND, 30))
     span = Span(START, START + 6 * SECOND)
     told, got, _ = walked(
         Walk.through(spec, span, trades[-1], joins=False), Server(spec.trades.paging, trades, 5)

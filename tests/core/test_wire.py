@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from schemahub.core.envelope import MAX_DEPTH, depth
 from schemahub.core.page import read
 from schemahub.core.paging import Ask
 from schemahub.core.spec import build
 from schemahub.core.trade import Trade
-from schemahub.core.wire import EARLIEST, MAX_AHEAD, MAX_DEPTH, Reader, RowRefused, depth
+from schemahub.core.wire import EARLIEST, MAX_AHEAD, Reader, RowRefused
 from tests.core.dialect import NOW_US, READER, answer, data, row, text_of
 from tests.exchanges.coinbase.bad_input import BAD, Row
 
@@ -28,7 +29,7 @@ def test_a_bad_row_is_refused_with_its_reason_and_the_rest_lives(case: Row) -> N
 
     rows = [json.dumps(row(one)).encode() for one in (7, 6, 4)]
     content = b"[" + b",".join([*rows[:2], wrong, rows[2]]) + b"]"
-    page = read(answer(content), Ask(None, 1000), READER)
+    page = read(answer(content), Ask(limit=1000), READER)
     assert {4, 6, 7} == {position for position, _ in page.times}
     if case.has_id:
         assert (page.unreadable, page.bad) == (0, {5: caught.value.reason})

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from schemahub.core.errors import BadAnswer
 from schemahub.core.page import Page, read
 from schemahub.core.paging import Ask
-from schemahub.core.wire import Reader, RowRefused, decimal_text, integer, iso_time
+from schemahub.core.values import decimal_text, integer, iso_time
+from schemahub.core.wire import Reader, RowRefused
 from tests.core.dialect import EPOCH, NOW_US, READER, SPEC, answer, body, row
 
 DECIMALS = 20_000
@@ -128,8 +129,8 @@ class RowByRow(Reader):
         return None
 
 
-SLOW = RowByRow(SPEC.trades.fields)
-HEAD = Ask(None, 1000)
+SLOW = RowByRow(SPEC)
+HEAD = Ask(limit=1000)
 
 
 def verdict(content: bytes, reader: Reader) -> Page | str:

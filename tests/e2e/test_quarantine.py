@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from schemahub.core import wire
+from schemahub.core import values, wire
 from schemahub.sandbox import Fault, Trade
 from schemahub.sandbox.body import Verbatim
 from schemahub.sandbox.dialect_coinbase import Coinbase
@@ -293,9 +293,9 @@ def test_a_row_whose_id_can_be_read_now_is_for_ingest_to_fetch(
     w.ok("transform")
     (group,) = listed(w)[0]["reasons"]
     assert (group["reason"], group["in_table"]) == ("trade_id: not an integer", group["rows"])
-    integer = wire.integer
+    integer = values.integer
     monkeypatch.setitem(
-        wire._READERS, "integer", lambda value: integer(int(value) if value == "400" else value)
+        values.READERS, "integer", lambda value: integer(int(value) if value == "400" else value)
     )
     monkeypatch.setattr("schemahub.adapters.parquet.mapping._reader", wire.Reader)
     said = replay(w)

@@ -24,7 +24,7 @@ from schemahub.adapters.tasks import GRACE, Processes, Threads
 from schemahub.adapters.zstd import Zstd
 from schemahub.core.errors import ConfigError, StoreError, UsageError
 from schemahub.core.gate import Gate
-from schemahub.core.layout import Market
+from schemahub.core.layout import Market, spelt
 from schemahub.core.settings import Settings
 from schemahub.pipelines.compact import Choose, Compact
 from schemahub.pipelines.garbage import Garbage
@@ -231,10 +231,9 @@ class App:
         return Source(spec, client)
 
     def market(self, text: str, exchange: str | None = None) -> Market:
-        """`EXCHANGE:BTC-USD`, or `BTC-USD` of the default exchange. Raises UsageError."""
-        name, colon, symbol = text.partition(":")
-        if not colon:
-            name, symbol = exchange or self.settings.exchange, text
+        """See `layout.spelt`; without an exchange it is the default one. Raises UsageError."""
+        name, symbol = spelt(text)
+        name = name if name is not None else exchange or self.settings.exchange
         self.specs.of(name)
         if "-" not in symbol.strip("-"):
             raise UsageError(
@@ -242,7 +241,7 @@ class App:
                 "a market is BASE-QUOTE, as BTC-USD, or EXCHANGE:BASE-QUOTE",
                 "see `schemahub update-seed --dry-run` for those that the exchange lists",
             )
-        return Market(name, symbol.upper())
+        return Market(name, symbol)
 
     # ------------------------------------------------------------ pipelines
 

@@ -122,9 +122,10 @@ def _exchange(shell: Shell) -> Verdict:
     def read(answer: Answer) -> Answer:
         return answer
 
-    if source.spec.symbols.path is None:
-        return "ok", f"{source.spec.title} lists no markets; nothing else was asked"
-    answer = source.http.fetch(Request(source.spec.symbols.path), read)
+    symbols = source.spec.symbols
+    if symbols.path is None:
+        return "warning", f"{source.spec.title} has no list of markets to ask for"
+    answer = source.http.fetch(Request(symbols.path, tuple(symbols.params.items())), read)
     skew = (app.clock.now().astimezone(UTC) - answer.served_at).total_seconds()
     says = f"{source.spec.title} answers; clocks differ by {abs(skew):.0f} s"
     return ("ok" if abs(skew) < MAX_SKEW else "warning"), says

@@ -36,9 +36,8 @@ def command(shell: Shell, /, **options: Any) -> int:
     exchange = app.settings.exchange
     source = app.exchange(exchange)
     known = seeds.read_seed(app.store, exchange)
-    change = seeds.update(
-        known, seeds.listed(source), options["filter_regex"], merge=options["merge"]
-    )
+    listing = seeds.listed(source)
+    change = seeds.update(known, listing.seeds, options["filter_regex"], merge=options["merge"])
     if not options["dry_run"]:
         app.open_lake()
         seeds.write_seed(app.store, exchange, change.seeds, app.clock)
@@ -50,11 +49,14 @@ def command(shell: Shell, /, **options: Any) -> int:
                 "markets": [seed.symbol for seed in change.seeds],
                 "added": list(change.added),
                 "offline": list(change.gone),
+                "skipped": listing.skipped,
             }
         )
         return 0
     for seed in change.seeds:
         show(f"{seed.symbol}  {seed.status}")
+    if listing.skipped:
+        shell.say(f"{count(listing.skipped)} listed rows name no market that can be asked for")
     shell.say(
         f"{count(len(change.seeds))} markets of {exchange}, {len(change.added)} new, "
         f"{len(change.gone)} not online; "

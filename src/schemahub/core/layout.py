@@ -62,6 +62,27 @@ class Market:
         return f"{self.exchange}:{self.symbol}"
 
 
+def spelt(text: str) -> tuple[str | None, str]:
+    """The exchange, if named, and the symbol of a market as people write it.
+
+    `EXCHANGE:BTC-USD` or `BTC-USD`, in lower case too, or as CCXT spells symbols: `BTC/USD`,
+    and `BTC/USDT:USDT` where a market is settled in its quote.
+    """
+    name, colon, symbol = text.partition(":")
+    if not colon or "/" in name:  # the colon of BTC/USDT:USDT parts no exchange from it
+        return None, _canonical(text)
+    return name, _canonical(symbol)
+
+
+def _canonical(text: str) -> str:
+    upper = text.upper()
+    base, slash, quote = upper.partition("/")
+    if not slash:
+        return upper
+    quote, colon, settled = quote.partition(":")
+    return f"{base}-{quote}" if not colon or settled == quote else upper
+
+
 def _is_symbol(text: str) -> bool:
     printable = text.isprintable() and not any("\ud800" <= char <= "\udfff" for char in text)
     return 0 < len(text) <= MAX_SYMBOL and text == text.upper() and printable

@@ -14,13 +14,14 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 import msgspec
 
 from schemahub.core.columns import times_by_id
+from schemahub.core.envelope import MAX_DEPTH, depth
 from schemahub.core.errors import BadAnswer, Refused
 from schemahub.core.layout import Market
 from schemahub.core.paging import NANOSECONDS, Ask, silent
 from schemahub.core.span import NOTHING, Coverage
 from schemahub.core.spec import ExchangeSpec
 from schemahub.core.trade import VOID, Trade
-from schemahub.core.wire import MAX_DEPTH, Reader, RowRefused, depth
+from schemahub.core.wire import Reader, RowRefused
 
 MAX_SPREAD = 1_000_000
 DAY = timedelta(days=1)
@@ -330,7 +331,8 @@ def _all_good(
     answer: Answer, reader: Reader
 ) -> tuple[dict[int, int], dict[int, str], int, int] | None:
     """The same for an answer in which nothing is odd; None for any other."""
-    typed = reader.typed(answer.body)
+    # Times are not unique: there the authority places the rows.
+    typed = None if reader.line.timed else reader.typed(answer.body)
     if typed is None:
         return None
     good = times_by_id(typed, reader, answer.latest)
@@ -338,25 +340,47 @@ def _all_good(
 
 
 def request(market: Market, spec: ExchangeSpec, ask: Ask) -> Request:
-    """What asks an exchange for these trades of a market."""
+    """The GET that puts `ask` about a market: the spec's own parameters, then the question's."""
+    params = _params(market, spec) + ask.params(spec.trades.paging)
+    return Request(path(market, spec), params)
+
+
+def path(market: Market, spec: ExchangeSpec) -> str:
+    """The path, encoded, under which the trades of a market are asked for."""
+    return spec.trades.path.replace("{symbol}", quote(spec.native(market), safe=""))
+
+
+def _params(market: Market, spec: ExchangeSpec) -> tuple[tuple[str, str], ...]:
     native = spec.native(market)
-    path = spec.trades.path.replace("{symbol}", quote(native, safe=""))
-    fixed = tuple(
-        (name, value.replace("{symbol}", native)) for name, value in spec.trades.params.items()
-    )
-    return Request(path, fixed + ask.params(spec.trades.paging))
+    given = spec.trades.params.items()
+    return tuple((name, text.replace("{symbol}", native)) for name, text in given)
 
 
 def about(answer: Answer, market: Market, spec: ExchangeSpec) -> bool:
-    """False if a kept answer is one about another market, by the path that was asked for.
+    """False if a kept answer is one about another market, by the URL that was asked for.
 
-    A path of another form proves nothing: the exchange's API, or its way to spell markets,
+    A URL of another form proves nothing: the exchange's API, or its way to spell markets,
     was another then.
     """
-    before, _, after = spec.trades.path.partition("{symbol}")
-    asked_for = urlsplit(answer.url).path
-    found = re.search(f"{re.escape(before)}([^/]+){re.escape(after)}$", asked_for)
-    return found is None or _letters(found[1]) == _letters(quote(spec.native(market), safe=""))
+    asked_for = urlsplit(answer.url)
+    if "{symbol}" in spec.trades.path:
+        found = _between(spec.trades.path, asked_for.path)
+        own = quote(spec.native(market), safe="")
+    else:
+        ((name, text),) = (
+            (name, text) for name, text in spec.trades.params.items() if "{symbol}" in text
+        )
+        given = dict(parse_qsl(asked_for.query)).get(name)
+        found = None if given is None else _between(text, given)
+        own = spec.native(market)
+    return found is None or _letters(found) == _letters(own)
+
+
+def _between(form: str, text: str) -> str | None:
+    """What stands for {symbol} in `text`, which ends as `form` says; None if it does not."""
+    before, _, after = form.partition("{symbol}")
+    found = re.search(f"{re.escape(before)}([^/]+){re.escape(after)}$", text)
+    return None if found is None else found[1]
 
 
 def _letters(native: str) -> str:

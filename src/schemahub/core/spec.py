@@ -80,7 +80,9 @@ class Symbols(_Strict):
     `native` spells BASE-QUOTE; `long` does so where base or quote has more than three
     letters. `aliases` map a canonical currency to the exchange's own. A listed market tells
     its currencies in two fields (`base`, `quote`), in one (`pair`, parted by `separator`),
-    or only by its spelling, which then ends in one of `quotes`.
+    or only by its spelling, which then ends in one of `quotes`, perhaps after `separator`;
+    without `id` the rows are the spellings themselves. `where` are fields with the text that
+    a row must have to count. Without `status` every market listed is online.
     """
 
     native: Text
@@ -115,6 +117,9 @@ class Symbols(_Strict):
         ways = [bool(self.base and self.quote), bool(self.pair), bool(self.quotes)]
         if self.path is not None and sum(ways) != 1:
             msg = "a list of markets needs one of: base and quote, pair, quotes"
+            raise ValueError(msg)
+        if self.path is not None and self.id is None and not self.quotes:
+            msg = "a list of markets needs id, unless it is one of spellings that end in quotes"
             raise ValueError(msg)
         return self
 
@@ -201,8 +206,11 @@ class SideField(_Strict):
         if self.as_ == "sign" and words != (None, None):
             msg = "a sign needs no words for buy and sell"
             raise ValueError(msg)
-        if self.as_ == "word" and (None in words or self.buy == self.sell):
-            msg = "buy and sell must be two different words"
+        # A list of both is read as one type: 1 and true would be the same to it.
+        if self.as_ == "word" and (
+            None in words or self.buy == self.sell or type(self.buy) is not type(self.sell)
+        ):
+            msg = "buy and sell must be two different words of one kind"
             raise ValueError(msg)
         return self
 
@@ -213,6 +221,18 @@ class Fields(_Strict):
     price: DecimalField
     quantity: DecimalField
     trade_ts: TimeField
+
+    @model_validator(mode="after")
+    def _signs(self) -> Fields:
+        signed = self.quantity.as_.startswith("signed_")
+        tells = self.side.as_ == "sign" and self.side.source == self.quantity.source
+        if self.price.as_.startswith("signed_") or signed != (self.side.as_ == "sign"):
+            msg = "the sign of a size is the side: quantity as signed_*, side as sign, or neither"
+            raise ValueError(msg)
+        if signed and not tells:
+            msg = "side as sign is taken from the field of quantity"
+            raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def _distinct(self) -> Fields:
@@ -241,7 +261,7 @@ class Trades(_Strict):
     rows: str = ""
     paging: Paging
     fields: Fields
-    tombstone: dict[str, Word] = Field(default_factory=dict)
+    tombstone: dict[Source, Word] = Field(default_factory=dict)
     chunk_pages: Annotated[int, Field(ge=1, le=1_000)] = 50
 
     @field_validator("path")
@@ -256,6 +276,14 @@ class Trades(_Strict):
     def _symbol(self) -> Trades:
         if sum(text.count("{symbol}") for text in (self.path, *self.params.values())) != 1:
             msg = "path or params must hold {symbol} once"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _marks(self) -> Trades:
+        kind = type(self.fields.trade_id.source)
+        if any(type(name) is not kind for name in self.tombstone):
+            msg = "tombstone names fields as the columns do: all by name, or all by index"
             raise ValueError(msg)
         return self
 
@@ -327,6 +355,10 @@ class ExchangeSpec(_Strict):
             raise ValueError(msg)
         return self
 
+    def __hash__(self) -> int:
+        # The dicts in it have none; what is equal has the same name.
+        return hash((self.exchange, self.base_url))
+
     @property
     def line(self) -> Axis:
         """The axis on which its trades lie."""
@@ -345,7 +377,7 @@ class ExchangeSpec(_Strict):
     def native(self, market: Market) -> str:
         """The exchange's own spelling of a canonical symbol. Raises UsageError if there is none."""
         base, _, quote = market.symbol.rpartition("-")
-        own = [self.symbols.aliases.get(name, name) for name in (base, quote)]
+        own = [self._own(name, market) for name in (base, quote)]
         long = self.symbols.long if max(map(len, own)) > _SHORT else None
         if self.symbols.case == "lower":
             own = [name.lower() for name in own]
@@ -354,6 +386,17 @@ class ExchangeSpec(_Strict):
             # No encoding keeps these from meaning another path.
             raise UsageError(f"{market} is not a market", f"it would be asked for as {native}")
         return native
+
+    def _own(self, name: str, market: Market) -> str:
+        """The exchange's own name of a currency. Its own are refused: a second copy of it."""
+        aliases = self.symbols.aliases
+        known = next((ours for ours, own in aliases.items() if own == name), None)
+        if known is not None and name not in aliases:
+            raise UsageError(
+                f"{market} is not a market", f"what {self.title} calls {name} is {known} here",
+                f"write {market.symbol.replace(name, known)}",
+            )  # fmt: skip
+        return aliases.get(name, name)
 
     def shape(self) -> str:
         """Digest of what shapes rows: a table version holds rows of one shape only."""

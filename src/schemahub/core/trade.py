@@ -63,6 +63,7 @@ OUTSIDE_DIGEST = frozenset({"ingest_ts"})
 class Trade:
     """One row of the wire, typed. Times are microseconds since 1970, UTC.
 
+    `position` is its place on the market's axis: its id, or on an axis of time `trade_ts`.
     `side` is the taker's; None if the exchange does not say.
     """
 

@@ -6,38 +6,30 @@ rows in bulk, but they must agree with `Reader.trade` row by row (a test compare
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import msgspec
 
-from schemahub.core.spec import ExchangeSpec
-from schemahub.core.trade import INTEGER_DIGITS, SCALE, Side, Trade
+from schemahub.core.envelope import MAX_DEPTH, Fault, complaint, depth, inside
+from schemahub.core.spec import ExchangeSpec, SideField, Word
+from schemahub.core.trade import VOID, Side, Trade
+from schemahub.core.values import MISSING, NUMBERS, READERS, No, exact, plain, show, sign
 
-MAX_DEPTH = 32
-MAX_ID = 2**63 - 2  # one past it is still a 63-bit number
 EARLIEST = int(datetime(2009, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
 MAX_AHEAD = 5 * 60 * 1_000_000
-MAX_DIGITS = 400
+COLUMNS = ("trade_id", "side", "price", "quantity", "trade_ts")
 
-# [0-9], not \d: full-width digits are digits to \d.
-_DECIMAL = re.compile(r"([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]{1,3}))?")
-_ISO = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9])"
-    r"(?:\.([0-9]{1,9}))?(Z|[+-][0-9]{2}:[0-9]{2})"
-)
-_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+_array = msgspec.json.Decoder(list[msgspec.Raw])
+_TYPES: dict[str, Any] = {"integer": int, **dict.fromkeys(NUMBERS, msgspec.Raw)}
+# Brackets that may stand around a list of rows without any being too deep.
+_AROUND = MAX_DEPTH - 2
 
 
 class RowRefused(Exception):
-    """The row fails the contract; `position` is its id if that could be read."""
+    """The row fails the contract; `position` is its place on the axis if that could be read."""
 
     def __init__(self, reason: str, position: int | None) -> None:
         super().__init__(reason)
@@ -45,137 +37,84 @@ class RowRefused(Exception):
         self.position = position
 
 
-class _No(Exception):
-    """A value that is not what the field must hold."""
-
-
-def integer(value: object) -> int:
-    """A JSON integer, 0 to 2^63-2."""
-    if type(value) is not int:  # bool is an int to isinstance
-        msg = f"not an integer: {_show(value)}"
-        raise _No(msg)
-    if not 0 <= value <= MAX_ID:
-        msg = f"out of range: {value}"
-        raise _No(msg)
-    return value
-
-
-def decimal_text(value: object) -> Decimal:
-    """A positive decimal in a JSON string, exactly; it must fit decimal(38,12)."""
-    if type(value) is not str:
-        msg = f"not a decimal in a string: {_show(value)}"
-        raise _No(msg)
-    found = _DECIMAL.fullmatch(value) if len(value) <= MAX_DIGITS else None
-    if found is None:
-        msg = f"not a positive decimal: {_show(value)}"
-        raise _No(msg)
-    number = Decimal(value)
-    if not number:
-        msg = "zero"
-        raise _No(msg)
-    number = _stripped(number)
-    whole, fraction = _digits(number)
-    if fraction > SCALE:
-        msg = f"more than {SCALE} decimals: {value}"
-        raise _No(msg)
-    if whole > INTEGER_DIGITS:
-        msg = f"more than {INTEGER_DIGITS} integer digits: {value}"
-        raise _No(msg)
-    return number
-
-
-def iso_time(value: object) -> int:
-    """An ISO 8601 time with its zone as microseconds since 1970; finer digits are cut."""
-    if type(value) is not str:
-        msg = f"not a time in a string: {_show(value)}"
-        raise _No(msg)
-    found = _ISO.fullmatch(value)
-    if found is None:
-        msg = f"not an ISO 8601 time with a zone: {_show(value)}"
-        raise _No(msg)
-    seconds, fraction, zone = found.groups()
-    try:
-        moment = datetime.fromisoformat(seconds + zone)
-    except ValueError:
-        msg = f"no such time: {value}"
-        raise _No(msg) from None
-    return (moment - _EPOCH) // _MICROSECOND + int(f"{fraction or '0':0<6}"[:6])
-
-
-_READERS: dict[str, Callable[[object], Any]] = {
-    "integer": integer,
-    "decimal_text": decimal_text,
-    "iso_time": iso_time,
-}
-_TYPES: dict[str, type] = {"integer": int, "decimal_text": str, "iso_time": str}
-_COLUMNS = ("trade_id", "side", "price", "quantity", "trade_ts")
-_MISSING = object()
-
-
 class Reader:
-    """Reads rows by the field rules of one spec."""
+    """Reads answers and rows by the rules of one spec."""
 
     def __init__(self, spec: ExchangeSpec) -> None:
-        self.spec = spec
         fields = spec.trades.fields
-        self._read_id = _READERS[fields.trade_id.as_]
-        self._read_price = _READERS[fields.price.as_]
-        self._read_quantity = _READERS[fields.quantity.as_]
-        self._read_time = _READERS[fields.trade_ts.as_]
-        # The table holds the taker's side: where the wire tells the maker's, the words
-        # change places here, and nowhere else.
-        maker = fields.side.of == "maker"
-        self.sides: dict[object, Side] = {
-            fields.side.buy: "sell" if maker else "buy",
-            fields.side.sell: "buy" if maker else "sell",
+        self.spec = spec
+        self.line = spec.line
+        self.sources = {column: getattr(fields, column).source for column in COLUMNS}
+        self.kinds: dict[str, str] = {
+            column: getattr(fields, column).as_ for column in COLUMNS if column != "side"
         }
-        self.sources = tuple(getattr(fields, column).source for column in _COLUMNS)
-        row = msgspec.defstruct(
-            "Row",
-            [
-                (column, _TYPES.get(getattr(getattr(fields, column), "as_", ""), str))
-                for column in _COLUMNS
-            ],
-            rename=dict(zip(_COLUMNS, self.sources, strict=True)),
-            frozen=True,
-            gc=False,
-        )
-        self._typed = msgspec.json.Decoder(list[row])  # type: ignore[valid-type]
-        self._list = msgspec.json.Decoder(list[msgspec.Raw])
+        self.signed = fields.side.as_ == "sign"
+        self.sides = _sides(fields.side)
+        self._words: dict[tuple[type, object], Side] = {
+            (type(word), word): taker for word, taker in self.sides.items()
+        }
+        self._read: dict[str, Callable[[object], Any]] = {
+            column: READERS[kind] for column, kind in self.kinds.items()
+        }
+        self._read["side"] = self._side
+        self._numbers = {column for column, kind in self.kinds.items() if kind in NUMBERS}
+        # What places a row on the axis is read first: a row that is refused keeps its place.
+        rest = ("trade_id", "price", "quantity", "trade_ts", "side")
+        place = "trade_ts" if self.line.timed else "trade_id"
+        self._order = (place, *(column for column in rest if column != place))
+        self._rows = spec.trades.rows
+        self._errors = spec.errors
+        self._arrays = isinstance(fields.trade_id.source, int)
+        self._tombstone = spec.trades.tombstone
+        self._void_names: dict[str | int, str] = {}
+        self._typed = msgspec.json.Decoder(list[self._struct()])  # type: ignore[misc]
 
-    def typed(self, body: bytes) -> Sequence[Any] | None:
-        """The rows of `body` as structs of the wire's own values, fields named as columns.
+    # ------------------------------------------------------------ a whole answer
 
-        None if any row is not shaped as the spec says: read it row by row then.
-        """
-        try:
-            body.decode("utf-8")
-            rows = cast("Sequence[Any]", self._typed.decode(body))
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-            return None
-        # A list of flat rows has one bracket and a brace a row; anything more is looked at.
-        flat = body.find(b"[", body.find(b"[") + 1) < 0 and body.count(b"{") <= len(rows)
-        return rows if flat else None
-
-    def complaint(self, body: bytes) -> tuple[str, str] | None:
-        """What an answer says is wrong, if it does."""
-        del body
-        return None
+    def complaint(self, body: bytes) -> tuple[Fault, str] | None:
+        """The error that an answer of status 200 tells in place of rows; None if it tells none."""
+        return complaint(body, self._errors)
 
     def split(self, body: bytes) -> list[bytes]:
         """The rows of `body`, each as its own bytes, verbatim.
 
-        Raises ValueError if the body is not a JSON list in UTF-8 of a sane depth.
+        Raises ValueError if the body is not JSON in UTF-8 of a sane depth, or has no list
+        where the rows should be.
         """
         try:
             body.decode("utf-8")
-            rows = self._list.decode(body)
+            rows = _array.decode(inside(body, self._rows))
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             raise ValueError(str(error)) from None
         if depth(body) > MAX_DEPTH:
-            msg = f"nested deeper than {MAX_DEPTH}"
-            raise ValueError(msg)
+            raise ValueError(f"nested deeper than {MAX_DEPTH}")
         return [bytes(row) for row in rows]
+
+    def typed(self, body: bytes) -> Sequence[Any] | None:
+        """The rows of `body` as structs of the wire's own values, fields named as columns.
+
+        A number whose text counts is `msgspec.Raw`; the side of a signed size is not there.
+        None if any row is not shaped as the spec says: read it row by row then.
+        """
+        try:
+            body.decode("utf-8")
+            inner = bytes(inside(body, self._rows)) if self._rows else body
+            rows = cast("Sequence[Any]", self._typed.decode(inner))
+        except (msgspec.DecodeError, RecursionError, ValueError):
+            return None
+        # A list of flat rows has a bracket and one more a row; anything else is looked at.
+        opened, closed = inner.count(b"["), inner.count(b"{")
+        if self._arrays:
+            flat = opened <= len(rows) + 1 and not closed
+        else:
+            flat = inner.find(b"[", inner.find(b"[") + 1) < 0 and closed <= len(rows)
+        if inner is not body and flat:
+            flat = body.count(b"[") + body.count(b"{") - opened - closed < _AROUND
+        if not flat or (self._tombstone and any(map(self._marked, rows))):
+            return None
+        return rows
+
+    # ------------------------------------------------------------ one row
 
     def trade(self, raw: bytes, now: int) -> Trade:
         """The row in `raw`; `now` (µs since 1970) is when it was served.
@@ -183,91 +122,126 @@ class Reader:
         Raises RowRefused.
         """
         try:
-            row = _object.decode(raw)
+            row = dict(enumerate(_array.decode(raw))) if self._arrays else _object.decode(raw)
         except (msgspec.DecodeError, RecursionError) as error:
-            reason = f"not an object: {error}"
-            raise RowRefused(reason, None) from None
+            kind = "a list" if self._arrays else "an object"
+            raise RowRefused(f"not {kind}: {error}", None) from None
         # Fields that the spec does not name are kept in raw and never interpreted.
-        trade_id, side, price, quantity, trade_ts = (
-            _value(row[name]) if name in row else _MISSING for name in self.sources
-        )
-        return self.values(trade_id, side, price, quantity, trade_ts, now)
+        cells = cast("Mapping[str | int, msgspec.Raw]", row)
+        values = {column: self._value(column, cells) for column in COLUMNS}
+        return self._checked(values, now, void=bool(self._tombstone) and self._is_void(cells))
 
     def values(  # noqa: PLR0913, PLR0917  (one argument a column)
         self, trade_id: object, side: object, price: object, quantity: object,
         trade_ts: object, now: int,
     ) -> Trade:  # fmt: skip
         """The same for the wire's values, one by one. Raises RowRefused."""
+        told = (trade_id, side, price, quantity, trade_ts)
+        return self._checked(dict(zip(COLUMNS, told, strict=True)), now)
+
+    def _checked(self, values: dict[str, object], now: int, *, void: bool = False) -> Trade:
+        found: dict[str, Any] = {}
         position: int | None = None
-        column = "trade_id"
-        try:
-            position = self._read_id(trade_id)
-            column = "price"
-            exact_price = self._read_price(price)
-            column = "quantity"
-            exact_quantity = self._read_quantity(quantity)
-            column = "trade_ts"
-            moment = self._read_time(trade_ts)
-            if not EARLIEST <= moment <= now + MAX_AHEAD:
-                msg = f"before 2009 or more than 5 minutes ahead: {trade_ts}"
-                raise _No(msg)  # noqa: TRY301
-            column = "side"
-            taker = self.sides.get(side) if type(side) is str else None
-            if taker is None:
-                msg = f"not a side: {_show(side)}"
-                raise _No(msg)  # noqa: TRY301
-        except _No as no:
-            reason = f"{column}: {no}"
-            raise RowRefused(reason, position) from None
-        place = moment if self.spec.line.timed else position
-        return Trade(place, position, None, taker, exact_price, exact_quantity, moment)
+        for column in self._order:
+            try:
+                found[column] = self._column(column, values[column], now)
+            except No as no:
+                raise RowRefused(f"{column}: {no}", position) from None
+            if position is None:
+                position = found[column]
+                if void:
+                    raise RowRefused(f"{VOID}: the exchange marks this id as void", position)
+        return Trade(
+            found[self._order[0]], found["trade_id"], None, found["side"],
+            found["price"], found["quantity"], found["trade_ts"],
+        )  # fmt: skip
+
+    def _column(self, column: str, value: object, now: int) -> object:
+        found = self._read[column](value)
+        if column == "trade_ts" and not EARLIEST <= found <= now + MAX_AHEAD:
+            raise No(f"before 2009 or more than 5 minutes ahead: {value}")
+        return found
+
+    def _side(self, value: object) -> Side:
+        word: object = sign(value) if self.signed else value
+        # 1 and true are one key to a dict; to the wire they are two words.
+        known = isinstance(word, str | int)  # and no list, which is no key at all
+        taker = self._words.get((type(word), word)) if known else None
+        if taker is None:
+            raise No(f"not a side: {show(value)}")
+        return taker
+
+    def _value(self, column: str, cells: Mapping[str | int, msgspec.Raw]) -> object:
+        raw = cells.get(self.sources[column])
+        if raw is None:
+            return MISSING
+        of_quantity = column == "side" and self.signed
+        numeric = ("quantity" if of_quantity else column) in self._numbers
+        return exact(raw) if numeric else plain(raw)
+
+    # ------------------------------------------------------------ void ids
+
+    def _is_void(self, cells: Mapping[str | int, msgspec.Raw]) -> bool:
+        return all(
+            name in cells and _same(plain(cells[name]), word)
+            for name, word in self._tombstone.items()
+        )
+
+    def _marked(self, row: object) -> bool:
+        """`_is_void` of a typed row."""
+        return all(
+            _same(plain(value) if isinstance(value, msgspec.Raw) else value, word)
+            for value, word in (
+                (getattr(row, self._void_names[name]), word)
+                for name, word in self._tombstone.items()
+            )
+        )
+
+    # ------------------------------------------------------------ the shape of rows
+
+    def _struct(self) -> type[Any]:
+        """A struct of the columns, and of what marks an id as void."""
+        named: dict[str | int, tuple[str, Any]] = {}
+        for column in COLUMNS:
+            if column == "side" and self.signed:
+                continue
+            kind = self.kinds.get(column, "")
+            wire = _TYPES.get(kind, str)
+            if column == "side":
+                wire = type(next(iter(self.sides)))
+            named[self.sources[column]] = (column, wire)
+        last = max((name for name in named if isinstance(name, int)), default=-1)
+        for number, name in enumerate(self._tombstone):
+            named.setdefault(name, (f"void{number}", msgspec.Raw))
+            self._void_names[name] = named[name][0]
+        options: dict[str, Any] = {"frozen": True, "gc": False}
+        if not self._arrays:
+            fields = [
+                (name, kind, msgspec.Raw(b"null")) if name.startswith("void") else (name, kind)
+                for name, kind in named.values()
+            ]
+            rename = {name: str(source) for source, (name, _) in named.items()}
+            return msgspec.defstruct("Row", fields, rename=rename, **options)
+        places: list[Any] = []
+        for index in range(max(cast("dict[int, Any]", named)) + 1):
+            name, kind = named.get(index, (f"unused{index}", msgspec.Raw))
+            places.append((name, kind) if index <= last else (name, kind, msgspec.Raw(b"null")))
+        return msgspec.defstruct("Row", places, array_like=True, **options)
 
 
-def _stripped(number: Decimal) -> Decimal:
-    """The same number without zeros at its end: never more digits than the column holds."""
-    parts = number.as_tuple()
-    digits, exponent = parts.digits, cast("int", parts.exponent)
-    used = len(digits)
-    while used > 1 and digits[used - 1] == 0:
-        used -= 1
-    return Decimal((0, digits[:used], exponent + len(digits) - used))
+def _sides(field: SideField) -> dict[Word, Side]:
+    """The wire's words with the taker's side.
+
+    The table holds the taker's side: where the wire tells the maker's, the words change
+    places here, and nowhere else.
+    """
+    buy, sell = ("+", "-") if field.as_ == "sign" else (field.buy, field.sell)
+    maker = field.of == "maker"
+    return {
+        cast("Word", buy): "sell" if maker else "buy",
+        cast("Word", sell): "buy" if maker else "sell",
+    }
 
 
-def _digits(number: Decimal) -> tuple[int, int]:
-    """Integer digits and decimals that `number` needs."""
-    parts = number.as_tuple()
-    exponent = cast("int", parts.exponent)
-    return max(0, len(parts.digits) + exponent), max(0, -exponent)
-
-
-def _value(raw: msgspec.Raw) -> object:
-    try:
-        return msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError) as error:
-        return Unreadable(str(error))
-
-
-@dataclass(frozen=True)
-class Unreadable:
-    """A value of valid JSON that no type of ours can hold, such as 1e999."""
-
-    why: str
-
-
-def depth(body: bytes) -> int:
-    """How deep the JSON in `body` nests, by its brackets outside strings."""
-    deepest = now = 0
-    for token in _BRACKET.finditer(body):
-        if token[0] in b"[{":
-            now += 1
-            deepest = max(deepest, now)
-        elif token[0] in b"]}":
-            now -= 1
-    return deepest
-
-
-def _show(value: object) -> str:
-    if value is _MISSING:
-        return "missing"
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."  # noqa: PLR2004
+def _same(value: object, word: Word) -> bool:
+    return type(value) is type(word) and value == word

@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
+from schemahub.core.envelope import MAX_DEPTH, depth
 from schemahub.core.errors import ObjectCorrupt, UsageError
 from schemahub.core.layout import run_key
-from schemahub.core.wire import MAX_DEPTH, depth
 from schemahub.ports import Store
 
 SCHEMA_VERSION = 1

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from schemahub.core.envelope import members
 from schemahub.core.errors import BadAnswer, ConfigError, ObjectMissing, UsageError
 from schemahub.core.layout import Market, seed_key
 from schemahub.core.page import Answer, Request
@@ -78,27 +79,63 @@ def write_seed(store: Store, exchange: str, seeds: tuple[Seed, ...], clock: Cloc
     store.put(seed_key(exchange), json.dumps(content, indent=1).encode() + b"\n")
 
 
-def listed(source: Source) -> tuple[Seed, ...]:
-    """Every market that the exchange lists. Raises BadAnswer if it lists none."""
-    spec = source.spec
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The markets that an exchange lists, and how many rows name none that can be asked for."""
 
-    def read(answer: Answer) -> tuple[Seed, ...]:
-        try:
-            rows = msgspec.json.decode(answer.body, type=list[dict[str, Any]])
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise BadAnswer(
-                "the list of markets is not a list of objects", str(error),
-                body=answer.body, url=answer.url,
-            ) from None  # fmt: skip
+    seeds: tuple[Seed, ...]
+    skipped: int
+
+
+def listed(source: Source) -> Listing:
+    """Every market that the exchange lists.
+
+    A row whose spelling is not the one under which we would ask for its market is skipped:
+    it would be another market's. Raises BadAnswer if no market is listed, UsageError if the
+    exchange has no list.
+    """
+    spec = source.spec
+    path = spec.symbols.path
+    if path is None:
+        raise UsageError(
+            f"{spec.title} has no list of markets", f"{spec.exchange}.yaml has no symbols.path",
+            f"name them: schemahub ingest {spec.exchange}:BTC-USD",
+        )  # fmt: skip
+
+    def read(answer: Answer) -> Listing:
+        rows = _rows(answer, source)
         found = [seed for row in rows if (seed := _seed(row, spec)) is not None]
         if not found:
             raise BadAnswer(
                 "the exchange lists no market", f"{answer.url} answered {len(rows)} rows",
                 "the seed stays as it was; try again later", answer.body, answer.url,
             )  # fmt: skip
-        return tuple(sorted(found, key=lambda seed: seed.symbol))
+        in_order = sorted(found, key=lambda seed: seed.symbol)
+        return Listing(tuple(in_order), len(rows) - len(found))
 
-    return source.http.fetch(Request(spec.symbols.path), read)
+    return source.http.fetch(Request(path, tuple(spec.symbols.params.items())), read)
+
+
+def _rows(answer: Answer, source: Source) -> list[object]:
+    """The rows that count. Raises BadAnswer."""
+    symbols = source.spec.symbols
+    told = source.reader.complaint(answer.body)
+    try:
+        rows = [msgspec.json.decode(row) for row in members(answer.body, symbols.rows)]
+        if told is not None or not all(isinstance(row, dict | str) for row in rows):
+            msg = "neither objects nor texts" if told is None else told[1]
+            raise ValueError(msg)
+    except (ValueError, RecursionError) as error:
+        raise BadAnswer(
+            "the list of markets is not the one that this exchange documents",
+            f"{error}: {answer.url}", body=answer.body, url=answer.url,
+        ) from None  # fmt: skip
+    where = symbols.where.items()
+    return [
+        row
+        for row in rows
+        if isinstance(row, str) or all(_text(row, name) == text for name, text in where)
+    ]
 
 
 def update(
@@ -147,23 +184,48 @@ def _matcher(pattern: str | None) -> Callable[[str], object]:
     return found.fullmatch
 
 
-def _seed(row: dict[str, Any], spec: ExchangeSpec) -> Seed | None:
-    """The market of a listed row; None if the row does not name one."""
+def _seed(row: object, spec: ExchangeSpec) -> Seed | None:
+    """The market of a listed row; None if the row does not name one that can be asked for."""
     symbols = spec.symbols
-    native, base, quote = (row.get(name) for name in (symbols.id, symbols.base, symbols.quote))
-    if not all(isinstance(value, str) and value for value in (native, base, quote)):
+    fields: dict[str, Any] = row if isinstance(row, dict) else {}
+    native = row if isinstance(row, str) else _text(fields, symbols.id)
+    named = None if native is None else _currencies(native, fields, spec)
+    if native is None or named is None:
         return None
-    status = str(row.get(symbols.status, "unknown"))
+    ours = {own: canonical for canonical, own in symbols.aliases.items()}
+    base, quote = (ours.get(name.upper(), name.upper()) for name in named)
     try:
-        market = Market(spec.exchange, f"{base}-{quote}".upper())
+        market = Market(spec.exchange, f"{base}-{quote}")
+        if spec.native(market) != native:
+            return None
     except UsageError:
         return None
-
-    def text(name: str | None) -> str | None:
-        value = row.get(name) if name else None
-        return value if isinstance(value, str) else None
-
+    status = "listed" if symbols.status is None else str(fields.get(symbols.status, "unknown"))
     return Seed(
-        market.symbol, str(native), status, status in symbols.online,
-        text(symbols.price_increment), text(symbols.quantity_increment),
+        market.symbol, native, status, symbols.status is None or status in symbols.online,
+        _text(fields, symbols.price_increment), _text(fields, symbols.quantity_increment),
     )  # fmt: skip
+
+
+def _currencies(native: str, fields: dict[str, Any], spec: ExchangeSpec) -> tuple[str, str] | None:
+    """Base and quote of a listed market as the exchange names them; None if they are not told.
+
+    A spelling that ends in two of `quotes` is not guessed at: PAXGUSD may be two markets.
+    """
+    symbols = spec.symbols
+    if symbols.quotes:
+        spelt = native.upper()
+        ends = [quote for quote in symbols.quotes if spelt.endswith(quote) and spelt != quote]
+        if len(ends) != 1:
+            return None
+        return spelt.removesuffix(ends[0]).removesuffix(symbols.separator), ends[0]
+    if symbols.pair is not None:
+        base, parted, quote = (_text(fields, symbols.pair) or "").partition(symbols.separator)
+        return (base, quote) if parted and base and quote else None
+    named = _text(fields, symbols.base), _text(fields, symbols.quote)
+    return (named[0], named[1]) if named[0] and named[1] else None
+
+
+def _text(fields: dict[str, Any], name: str | None) -> str | None:
+    value = fields.get(name) if name else None
+    return value if isinstance(value, str) and value else None

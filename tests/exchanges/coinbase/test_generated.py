@@ -42,7 +42,7 @@ class Pages:
             all_agree(answer)
             self.odd[trade_id] = odd
             try:
-                proved = page.read(answer, Ask(start + SIZE, SIZE), READER)
+                proved = page.read(answer, Ask(stop=start + SIZE, limit=SIZE), READER)
             except BadAnswer:
                 continue  # kept whole in quarantine, and asked for again
             self.answers[start] = answer

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from operator import gt
 from typing import Any
 
@@ -23,13 +24,15 @@ from schemahub.adapters.parquet.schema import (
     increasing,
 )
 from schemahub.core import page
+from schemahub.core.columns import columns
 from schemahub.core.errors import ObjectCorrupt, RawUnread
 from schemahub.core.layout import Market
 from schemahub.core.page import Answer
 from schemahub.core.span import Span
 from schemahub.core.spec import ExchangeSpec
 from schemahub.core.trade import CONFLICT, Rejected, Trade
-from schemahub.core.wire import EARLIEST, MAX_AHEAD, MAX_ID, Reader, RowRefused
+from schemahub.core.values import MAX_ID
+from schemahub.core.wire import EARLIEST, MAX_AHEAD, Reader, RowRefused
 from schemahub.ports import Mapped, RawObject
 
 # No wider than core.wire: what these refuse is read again, row by row.
@@ -41,13 +44,18 @@ _ISO = (
 _CONTENT = ("side", "price", "quantity", "trade_ts")
 
 
+@lru_cache(maxsize=64)
+def _reader(spec: ExchangeSpec) -> Reader:
+    return Reader(spec)
+
+
 class ArrowMapper:
     """Implements ports.Mapper."""
 
     def map(
         self, sources: Sequence[RawObject], keep: Span, market: Market, spec: ExchangeSpec
     ) -> Mapped:
-        reader = Reader(spec)
+        reader = _reader(spec)
         tables: list[pa.Table] = []
         rejected: list[Rejected] = []
         for source in sources:
@@ -125,20 +133,19 @@ class _Bulk:
     def add(self, answer: Answer) -> bool:
         """False if a row of the answer is not even of the right shape."""
         rows = self.reader.typed(answer.body)
-        if rows is None:
+        told = None if rows is None else columns(rows, self.reader)
+        if told is None:
             return False
-        ids = [row.trade_id for row in rows]
-        if _descending(ids):
-            rows = rows[::-1]  # newest first on the wire; the axis ascends
-            ids.reverse()
+        if _descending(told.ids):
+            told.reverse()  # newest first on the wire; the axis ascends
         self.answers.append(answer)
-        self.sizes.append(len(rows))
-        columns = self.columns
-        columns[POSITION] += ids
-        columns["side"] += [row.side for row in rows]
-        columns["price"] += [row.price for row in rows]
-        columns["quantity"] += [row.quantity for row in rows]
-        columns["trade_ts"] += [row.trade_ts for row in rows]
+        self.sizes.append(len(told.ids))
+        mine = self.columns
+        mine[POSITION] += told.ids
+        mine["side"] += told.sides
+        mine["price"] += told.prices
+        mine["quantity"] += told.quantities
+        mine["trade_ts"] += told.times if told.moments is None else told.moments
         return True
 
     def tables(self, market: Market, key: str, rejected: list[Rejected]) -> list[pa.Table]:
@@ -160,22 +167,21 @@ class _Bulk:
 
     def _convert(self, market: Market) -> tuple[pa.Table, pa.Array]:
         """Typed rows, and which of them the bulk rules accept; the others' values are void."""
-        words = pa.array(list(self.reader.sides), pa.string())
-        takers = pa.array(list(self.reader.sides.values()), pa.string())
-        word = pc.index_in(pa.array(self.columns["side"], pa.string()), value_set=words)
+        takers = pa.array(map(self.reader.sides.get, self.columns["side"]), pa.string())
         ids, good = _ids(self.columns[POSITION])
-        good = pc.and_(good, pc.is_valid(word))
+        good = pc.and_(good, pc.is_valid(takers))
         price, quantity = (_numbers(self.columns[name]) for name in ("price", "quantity"))
         for number in (price, quantity):
             good = pc.and_(good, pc.greater(number, pa.scalar(0, DECIMAL)))
-        moments = _moments(self.columns["trade_ts"])
+        if self.reader.kinds["trade_ts"] == "iso_time":
+            moments = _moments(self.columns["trade_ts"])
+        else:
+            moments = pa.array(self.columns["trade_ts"], pa.int64())
         ahead = [answer.latest + MAX_AHEAD for answer in self.answers]
         good = pc.and_(good, pc.greater_equal(moments, EARLIEST))
         good = pc.and_(good, pc.less_equal(moments, _repeat(ahead, self.sizes)))
         at = _repeat([_micros(answer) for answer in self.answers], self.sizes)
-        table = _table(
-            market, ids, takers.take(word), price, quantity, moments.cast(TIME), at.cast(TIME)
-        )
+        table = _table(market, ids, takers, price, quantity, moments.cast(TIME), at.cast(TIME))
         return table, good
 
 
