@@ -185,8 +185,10 @@ def test_all_at_once_break_nothing_of_the_server(name: str) -> None:
         "wrong_length": {"by": -3},
         "cap": {"rows": 15},
     }
-    wanted = {k: {"ids": range(1, 300)} for k, kind in KINDS.items() if "ids" in kind.args}
-    wanted["bad_row"]["kind"] = wanted["bad_row_once"]["kind"] = "any"  # type: ignore[assignment]
+    wanted: dict[str, dict[str, Any]] = {
+        k: {"ids": range(1, 300)} for k, kind in KINDS.items() if "ids" in kind.args
+    }
+    wanted["bad_row"]["kind"] = wanted["bad_row_once"]["kind"] = "any"
     faults = [Fault(k, p=0.15, **quick.get(k, {}), **wanted.get(k, {})) for k in KINDS]
     with Sandbox(MARKETS, dialect=name, faults=Faults(*faults, seed=4)) as box:
         for _ in range(400):

@@ -195,7 +195,29 @@ def test_times_go_to_text_and_back(us: int) -> None:
     assert micros(iso(us)) == us == microseconds(iso(us))
 
 
-@pytest.mark.parametrize("text", ["", "2020-01-01T00:00:00", "2020-13-01T00:00:00Z", "yesterdayZ"])
+@pytest.mark.parametrize(
+    ("fraction", "us"),
+    [("", 0), (".5", 500_000), (".123456", 123_456), (".1234569", 123_456), (".000001", 1)],
+)
+def test_fractions_are_cut_to_microseconds(fraction: str, us: int) -> None:
+    assert micros(f"1970-01-01T00:00:01{fraction}Z") == 1_000_000 + us
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Z",
+        "2020-01-01T00:00:00",
+        "2020-13-01T00:00:00Z",
+        "yesterdayZ",
+        "2020-01-01 00:00:00Z",
+        "2020-01-01T00:00:00.Z",
+        "2020-01-01T00:00:00.5",
+        "2020-01-01T00:00:00.\uff15Z",
+        "2020-01-01T00:00+01Z",
+    ],
+)
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"not a time|month"):
         micros(text)
@@ -240,4 +262,4 @@ def test_a_closed_market_is_one_that_does_not_trade_now() -> None:
     assert Market(source).trading
     assert Market(source, post_only=True).trading
     for closed in ({"status": "delisted"}, {"trading_disabled": True}, {"cancel_only": True}):
-        assert not Market(source, **closed).trading  # type: ignore[arg-type]
+        assert not Market(source, **closed).trading
