@@ -131,7 +131,7 @@ def test_every_answer_says_what_this_minute_has_cost() -> None:
         clock.now += 59.9
         assert used(OLD) == 76
         clock.now += 0.1
-        assert used(OLD) == 25
+        assert [used("/nothing"), used(OLD)] == [0, 25]
 
 
 def test_who_asks_too_much_is_told_how_long_to_wait() -> None:

@@ -68,6 +68,15 @@ def test_start_and_end_are_both_inclusive(sandbox: Sandbox) -> None:
     assert rows(sandbox, "?start=5&end=4") == []
 
 
+def test_an_end_in_the_future_shows_nothing_of_it() -> None:
+    source = Generated(seed=1, trades=5, start_ts=1.6e9)
+    with Sandbox({"BTC-USD": source}, dialect="bitfinex") as one:
+        for end in ("", f"&end={10**13}"):
+            assert len(get(one.url, f"{TRADES}?limit=100{end}").json()) == 5
+        one.grow("BTC-USD", 2)
+        assert len(get(one.url, f"{TRADES}?limit=100&end={10**13}").json()) == 7
+
+
 def test_rows_are_numbers_as_javascript_writes_them(sandbox: Sandbox) -> None:
     body = get(sandbox.url, f"{TRADES}?limit=2000&sort=1").body.decode()
     found = re.findall(r"\[([0-9]+),([0-9]{13}),(-?)([0-9.]+(?:e-[0-9]+)?),([0-9.]+)\]", body)
