@@ -72,14 +72,14 @@ def _negative(value: str) -> str:
 
 
 def _future(time: str | int) -> object:
-    """Of seconds or milliseconds: ten digits more significant, so the year 2900 or so."""
+    """Another millennium; a number gets a 3 in front, which makes it about the year 2976."""
     if isinstance(time, int):
         return int(f"3{time}")
     return Number("3" + time) if isinstance(time, Number) else "2999" + time[4:]
 
 
 def _ancient(time: str | int) -> object:
-    """Of seconds or milliseconds: 9 for the first two digits, so about the year 2000."""
+    """Before there was bitcoin; a number gets a 9 for its first two digits: 1998 to 2001."""
     if isinstance(time, int):
         return int(f"9{str(time)[2:]}")
     return Number("9" + time[2:]) if isinstance(time, Number) else "1999" + time[4:]

@@ -22,7 +22,7 @@ __all__ = ["Binance"]
 
 _DEFAULT_LIMIT, _MAX_LIMIT = 500, 1000
 _WEIGHTS = {"trades": 25, "products": 20, "product": 20, "time": 1}
-_QUOTE_DECIMALS = 8
+_QUOTE_UNIT = 10**8  # eight decimals
 _KINDS = {
     "/api/v3/historicalTrades": "trades",
     "/api/v3/trades": "trades",
@@ -187,8 +187,8 @@ def _quote(price: str, size: str) -> str:
     """The product, cut to eight decimals."""
     a, a_decimals = _scaled(price)
     b, b_decimals = _scaled(size)
-    value = a * b * 10**_QUOTE_DECIMALS // 10 ** (a_decimals + b_decimals)
-    return f"{value // 10**_QUOTE_DECIMALS}.{value % 10**_QUOTE_DECIMALS:08d}"
+    whole, part = divmod(a * b * _QUOTE_UNIT // 10 ** (a_decimals + b_decimals), _QUOTE_UNIT)
+    return f"{whole}.{part:08d}"
 
 
 def _millis(time: str) -> int:

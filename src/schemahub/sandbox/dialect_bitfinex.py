@@ -4,7 +4,7 @@ GET /v2/trades/{symbol}/hist?limit=&sort=&start=&end=, /v2/conf/pub:list:pair:ex
 `start` and `end` are milliseconds, both inclusive. A page holds the newest `limit` trades between
 them, newest first; with sort=1 the oldest, oldest first. Rows are arrays of JSON numbers, written
 as JavaScript does: no zeros at the end, small ones with an exponent. A negative amount says that
-the taker sold. Ids are the exchange's over all markets, so those of one market skip.
+the taker sold. Ids count the trades of all markets there, so those of one market skip here too.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from http import HTTPStatus
 from urllib.parse import parse_qsl, unquote
 
 from schemahub.sandbox.body import Number, Verbatim, printed
@@ -54,8 +55,8 @@ class Bitfinex:
         # A market that is closed is not in this list; its trades can still be asked for.
         return Reply(200, printed([[_pair(one.symbol) for one in listings if one.market.trading]]))
 
-    def error(self, status: int, wait: int = 1) -> Reply:  # noqa: ARG002 -- it does not say how long
-        if status == 429:  # noqa: PLR2004
+    def error(self, status: int, _wait: int = 1) -> Reply:
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
             return Reply(status, printed({"error": "ERR_RATE_LIMIT"}))
         return Reply(status, printed(["error", 10000, "unknown: error"]))
 
@@ -119,7 +120,7 @@ def _pair(symbol: str) -> str:
 
 
 def _global(trade_id: int) -> int:
-    """The exchange's own number of a market's n-th trade: grows with it, and skips."""
+    """The id told for a market's n-th trade: grows with n, and skips."""
     return trade_id * 3 + mix(trade_id) % 3
 
 

@@ -96,7 +96,7 @@ class Coinbase:
             return _json(next(_product(one) for one in listings if one.symbol == ask.symbol))
         return _json([_product(one) for one in listings])
 
-    def error(self, status: int, wait: int = 1) -> Reply:  # noqa: ARG002 -- it does not say how long
+    def error(self, status: int, _wait: int = 1) -> Reply:
         return _message(status, _MESSAGES.get(status, "Error"))
 
     def told(self, trade: Trade) -> Trade:

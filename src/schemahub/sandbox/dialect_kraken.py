@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import ROUND_FLOOR, Decimal
 from email.utils import format_datetime
+from http import HTTPStatus
 from urllib.parse import parse_qsl
 
 from schemahub.sandbox.body import Number, Verbatim, printed
@@ -73,8 +74,8 @@ class Kraken:
             {_internal(x.symbol): _pair(x) for x in listings if ask.symbol in (None, x.symbol)}
         )
 
-    def error(self, status: int, wait: int = 1) -> Reply:  # noqa: ARG002 -- it does not say how long
-        if status == 429:  # noqa: PLR2004
+    def error(self, status: int, _wait: int = 1) -> Reply:
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
             return _errors(_THROTTLED)
         return Reply(status, _errors("EService:Unavailable").body)
 

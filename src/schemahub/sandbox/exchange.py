@@ -105,27 +105,30 @@ class Exchange:
             self._arrivals.append(now)
             let_in = self._bucket is None or self._bucket.take(now)
             self._limited += not let_in
-        if not let_in:
-            wait = ceil(1 / self._bucket.rate) if self._bucket is not None else 1
-            reply, sending = self._dialect.error(429, wait), Sending()
-        else:
+        if let_in:
             asked = self._dialect.parse(path, query, self._symbols)
-            if isinstance(asked, Ask):
-                self._use(asked.kind, now)
-                reply, sending = self._answer(asked, now)
-            else:
-                reply, sending = asked, Sending()
+        else:
+            wait = ceil(1 / self._bucket.rate) if self._bucket is not None else 1
+            asked = self._dialect.error(429, wait)
+        used = self._use(asked, now)
+        if isinstance(asked, Ask):
+            reply, sending = self._answer(asked, now)
+        else:
+            reply, sending = asked, Sending()
         reply.headers.setdefault("Date", formatdate(now, usegmt=True))
-        reply.headers.update(self._dialect.budget(self._used))
+        reply.headers.update(self._dialect.budget(used))
         with self._lock:
             self._statuses[reply.status] += 1
         return reply, sending
 
-    def _use(self, kind: str, now: float) -> None:
+    def _use(self, asked: Ask | Reply, now: float) -> dict[str, int]:
+        """Well-formed requests of this minute by kind, this one among them."""
         with self._lock:
             if int(now // 60) != self._minute:
                 self._minute, self._used = int(now // 60), Counter()
-            self._used[kind] += 1
+            if isinstance(asked, Ask):
+                self._used[asked.kind] += 1
+            return dict(self._used)
 
     def _answer(self, ask: Ask, now: float) -> tuple[Reply, Sending]:
         faults = self.faults

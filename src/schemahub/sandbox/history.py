@@ -24,13 +24,13 @@ __all__ = ["Generated", "History", "Recorded", "Source", "Trade"]
 
 
 class Trade(NamedTuple):
-    """One trade as the exchange tells it: texts are exactly those on the wire."""
+    """One trade. Where a wire has texts for them, price, size and time are exactly these."""
 
     trade_id: int
     side: str  # the TAKER's side: buy or sell
     price: str
     size: str
-    time: str
+    time: str  # ISO, ending in Z
 
 
 class History(Protocol):

@@ -9,7 +9,8 @@ from functools import lru_cache
 __all__ = ["iso", "micros"]
 
 _SECOND = 1_000_000  # in microseconds
-_ISO = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z", re.ASCII)
+_DIGITS = 6  # of a second's fraction, as the sandbox makes them
+_SECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", re.ASCII)
 
 
 @lru_cache(maxsize=8192)
@@ -33,12 +34,17 @@ def iso(us: int) -> str:
 
 @lru_cache(maxsize=8192)
 def _second_of(text: str) -> int:
-    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
+    if not _SECONDS.fullmatch(text):
+        raise ValueError(f"not a time as 2020-09-13T12:26:41.850000Z: {text!r}")
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * _SECOND
 
 
 def micros(text: str) -> int:
     """Unix microseconds of an ISO text that ends in Z, finer digits cut off; or ValueError."""
-    found = _ISO.fullmatch(text)
-    if found is None:
+    # By hand and not by an expression: a page asks for a thousand.
+    whole, point, digits, end = text[:19], text[19:20], text[20:-1], text[-1:]
+    if point == "." and end == "Z" and digits.isdecimal() and digits.isascii():
+        return _second_of(whole) + int(digits if len(digits) == _DIGITS else f"{digits:0<6.6}")
+    if text[19:] != "Z":
         raise ValueError(f"not a time as 2020-09-13T12:26:41.850000Z: {text!r}")
-    return _second_of(found[1]) * _SECOND + int((found[2] or "0").ljust(6, "0")[:6])
+    return _second_of(whole)
