@@ -27,6 +27,7 @@ from schemahub.core.layout import (
     parse_version,
     raw_key,
     segment,
+    spelt,
 )
 from schemahub.core.span import Span
 
@@ -316,3 +317,23 @@ def test_what_cannot_be_an_exchange_is_refused_as_such(exchange: str) -> None:
 
 def test_a_market_is_written_exchange_and_symbol() -> None:
     assert str(Market("acme", "BTC-USD")) == "acme:BTC-USD"
+
+
+@pytest.mark.parametrize(
+    ("text", "exchange", "symbol"),
+    [
+        ("BTC-USD", None, "BTC-USD"),
+        ("btc-usd", None, "BTC-USD"),
+        ("kraken:BTC-USD", "kraken", "BTC-USD"),
+        ("BTC/USD", None, "BTC-USD"),
+        ("kraken:btc/usd", "kraken", "BTC-USD"),
+        ("BTC/USDT:USDT", None, "BTC-USDT"),
+        ("binance_usdm:BTC/USDT:USDT", "binance_usdm", "BTC-USDT"),
+        # Settled in something else, it is another market: no name of ours.
+        ("BTC/USD:BTC", None, "BTC/USD:BTC"),
+        ("x:BTC/USD:BTC-260327", "x", "BTC/USD:BTC-260327"),
+        ("BTC/USDT:", None, "BTC/USDT:"),
+    ],
+)
+def test_a_market_may_be_spelt_as_ccxt_does(text: str, exchange: str | None, symbol: str) -> None:
+    assert spelt(text) == (exchange, symbol)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from schemahub.core import values, wire
+from schemahub.core import values
 from schemahub.sandbox import Fault, Trade
 from schemahub.sandbox.body import Verbatim
 from schemahub.sandbox.dialect_coinbase import Coinbase
@@ -297,7 +297,6 @@ def test_a_row_whose_id_can_be_read_now_is_for_ingest_to_fetch(
     monkeypatch.setitem(
         values.READERS, "integer", lambda value: integer(int(value) if value == "400" else value)
     )
-    monkeypatch.setattr("schemahub.adapters.parquet.mapping._reader", wire.Reader)
     said = replay(w)
     (market,) = said["markets"]
     assert (market["would_be_rows"], market["unfetched"]) == (0, market["rows"])

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from schemahub.core.spec import Word
-from schemahub.core.values import MAX_ID, NUMBERS, unix
+from schemahub.core.fields import Word
+from schemahub.core.values import MAX_ID, MICRO_DIGITS, NANOSECONDS, NUMBERS
 from schemahub.core.wire import EARLIEST, MAX_AHEAD, Reader
 
 # One text a line, so that one match speaks for a whole column.
@@ -29,7 +29,7 @@ _SECOND = len("2026-11-23T05:26:18")
 _SCALE = (0, 100_000, 10_000, 1_000, 100, 10, 1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_MICROSECONDS = {"s": 1_000_000, "ms": 1_000, "us": 1}
+_ZEROS = "000000"
 _LATEST = 2**62  # µs: later than any time that is not refused
 
 
@@ -133,13 +133,12 @@ def _since_1970(texts: list[str], unit: str) -> list[int] | None:
     """As `values.unix`; None if a text is odd, or later than any time that is not refused."""
     if not _all_match(_UNIX, texts):
         return None
-    if any("." in text for text in texts):
-        moments = [unix(text, unit) for text in texts]
-    elif unit == "ns":
-        moments = [int(text) // 1_000 for text in texts]
+    parts = [text.partition(".") for text in texts]
+    places = MICRO_DIGITS.get(unit)
+    if places is None:
+        moments = [int(whole) // NANOSECONDS for whole, _, _ in parts]
     else:
-        factor = _MICROSECONDS[unit]
-        moments = [int(text) * factor for text in texts]
+        moments = [int(whole + (more + _ZEROS)[:places]) for whole, _, more in parts]
     return moments if max(moments, default=0) <= _LATEST else None
 
 

@@ -1,7 +1,7 @@
 """The strict description of one exchange: `exchanges/*.yaml` is this model, and drives all.
 
 The vocabulary is closed: a field's `as`, a paging rule, an axis are names of small pure
-functions (`wire.py`, `paging.py`). Where an API needs something new, a named rule is added
+functions (`values.py`, `paging.py`). Where an API needs something new, a named rule is added
 there; YAML never grows expressions.
 """
 
@@ -14,10 +14,11 @@ from datetime import timedelta
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from schemahub.core.axis import AXES, Axis, Kind
 from schemahub.core.errors import SpecError, UsageError
+from schemahub.core.fields import Fields, Source, Strict, Word
 from schemahub.core.layout import Market
 from schemahub.core.times import duration
 
@@ -28,11 +29,7 @@ Text = Annotated[str, Field(min_length=1, max_length=500)]
 Status = Annotated[int, Field(ge=100, le=599)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Limits(_Strict):
+class Limits(Strict):
     """The exchange's published limit: a token bucket of `burst`, filled at `rate` a second.
 
     `scope` says what it counts: requests of one address to the host, or to each market.
@@ -45,14 +42,14 @@ class Limits(_Strict):
     penalty: Annotated[float, Field(ge=0, le=86_400)] = 0.0
 
 
-class Statuses(_Strict):
+class Statuses(Strict):
     """HTTP statuses where this exchange means something of its own by them."""
 
     refused: tuple[Status, ...] = (400, 401, 403, 404, 405, 410, 451)
     throttled: tuple[Status, ...] = (418, 429)
 
 
-class Errors(_Strict):
+class Errors(Strict):
     """How an answer of status 200 says that it is none.
 
     `at` is the path of a value; absent, null, empty or one of `fine` it means that all is
@@ -66,7 +63,7 @@ class Errors(_Strict):
     refused: tuple[Text, ...] = ()
 
 
-class Provable(_Strict):
+class Provable(Strict):
     """What a range without a hole proves. `by: nothing` is told in every certificate."""
 
     by: Literal["ids", "nothing"]
@@ -74,7 +71,7 @@ class Provable(_Strict):
     why: Text
 
 
-class Symbols(_Strict):
+class Symbols(Strict):
     """How markets are spelt and listed.
 
     `native` spells BASE-QUOTE; `long` does so where base or quote has more than three
@@ -128,7 +125,7 @@ Rule = Literal["newest_below", "oldest_from", "oldest_after", "time_window", "la
 CursorUnit = Literal["s", "ms", "us", "ns"]
 
 
-class Paging(_Strict):
+class Paging(Strict):
     """A named rule of `paging.py`, the names of its parameters, and rows an answer can hold.
 
     `cursor` takes an id, or on an axis of time a time in `unit`; `time_window` has two,
@@ -159,98 +156,7 @@ class Paging(_Strict):
         return self
 
 
-Source = Annotated[str, Field(min_length=1, max_length=500)] | Annotated[int, Field(ge=0, le=999)]
-"""A field of a row: its name, or its index where rows are arrays."""
-Word = str | bool | int
-
-
-class IdField(_Strict):
-    source: Source = Field(alias="from")
-    as_: Literal["integer", "integer_text"] = Field(alias="as")
-
-
-class DecimalField(_Strict):
-    """`signed_number`, `signed_text`: the size without its sign, which tells the side."""
-
-    source: Source = Field(alias="from")
-    as_: Literal["decimal_text", "decimal_number", "signed_text", "signed_number"] = Field(
-        alias="as"
-    )
-
-
-class TimeField(_Strict):
-    """`unix_*` are JSON numbers, `unix_*_text` the same in strings; both may have decimals."""
-
-    source: Source = Field(alias="from")
-    as_: Literal[
-        "iso_time", "unix_s", "unix_ms", "unix_us", "unix_ns",
-        "unix_s_text", "unix_ms_text", "unix_us_text", "unix_ns_text",
-    ] = Field(alias="as")  # fmt: skip
-
-
-class SideField(_Strict):
-    """`of` says whose side the wire's word is; the table always holds the taker's.
-
-    `as: sign` takes it from the sign of a number: buy is above zero.
-    """
-
-    source: Source = Field(alias="from")
-    as_: Literal["word", "sign"] = Field(alias="as", default="word")
-    of: Literal["taker", "maker"]
-    buy: Word | None = None
-    sell: Word | None = None
-
-    @model_validator(mode="after")
-    def _differ(self) -> SideField:
-        words = (self.buy, self.sell)
-        if self.as_ == "sign" and words != (None, None):
-            msg = "a sign needs no words for buy and sell"
-            raise ValueError(msg)
-        # A list of both is read as one type: 1 and true would be the same to it.
-        if self.as_ == "word" and (
-            None in words or self.buy == self.sell or type(self.buy) is not type(self.sell)
-        ):
-            msg = "buy and sell must be two different words of one kind"
-            raise ValueError(msg)
-        return self
-
-
-class Fields(_Strict):
-    trade_id: IdField
-    side: SideField
-    price: DecimalField
-    quantity: DecimalField
-    trade_ts: TimeField
-
-    @model_validator(mode="after")
-    def _signs(self) -> Fields:
-        signed = self.quantity.as_.startswith("signed_")
-        tells = self.side.as_ == "sign" and self.side.source == self.quantity.source
-        if self.price.as_.startswith("signed_") or signed != (self.side.as_ == "sign"):
-            msg = "the sign of a size is the side: quantity as signed_*, side as sign, or neither"
-            raise ValueError(msg)
-        if signed and not tells:
-            msg = "side as sign is taken from the field of quantity"
-            raise ValueError(msg)
-        return self
-
-    @model_validator(mode="after")
-    def _distinct(self) -> Fields:
-        names = [getattr(self, column).source for column in type(self).model_fields]
-        if self.side.as_ == "sign":
-            # The sign of a field is told apart from its size.
-            names.remove(self.side.source)
-        twice = sorted({str(name) for name in names if names.count(name) > 1})
-        if twice:
-            msg = f"two columns are taken from the same field: {', '.join(twice)}"
-            raise ValueError(msg)
-        if len({type(name) for name in names}) > 1:
-            msg = "from is the name of a field in all columns, or an index in all"
-            raise ValueError(msg)
-        return self
-
-
-class Trades(_Strict):
+class Trades(Strict):
     """`rows` is the path of the list of trades in an answer; `*` is the one list there.
 
     `tombstone` are fields with the values by which the exchange marks an id as void.
@@ -296,7 +202,7 @@ _RULES_OF: dict[Kind, tuple[Rule, ...]] = {
 _SHORT = 3  # letters
 
 
-class ExchangeSpec(_Strict):
+class ExchangeSpec(Strict):
     """Everything that SchemaHub knows of one exchange. Times are in seconds."""
 
     exchange: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
@@ -354,10 +260,6 @@ class ExchangeSpec(_Strict):
             msg = "ids that skip prove nothing: provable by nothing; else the axis is ids"
             raise ValueError(msg)
         return self
-
-    def __hash__(self) -> int:
-        # The dicts in it have none; what is equal has the same name.
-        return hash((self.exchange, self.base_url))
 
     @property
     def line(self) -> Axis:

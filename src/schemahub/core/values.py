@@ -31,8 +31,8 @@ _ISO = re.compile(
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_MICRO_DIGITS = {"s": 6, "ms": 3, "us": 0}
-_NANOSECONDS = 1_000  # in a microsecond
+MICRO_DIGITS = {"s": 6, "ms": 3, "us": 0}  # decimals of the unit that are whole µs
+NANOSECONDS = 1_000  # in a microsecond
 
 
 class No(Exception):
@@ -203,9 +203,9 @@ def unix(text: str, unit: str) -> int:
     if found is None:
         raise No(f"not a time since 1970: {show(text)}")
     whole, fraction = found.groups()
-    places = _MICRO_DIGITS.get(unit)
+    places = MICRO_DIGITS.get(unit)
     if places is None:
-        return int(whole) // _NANOSECONDS
+        return int(whole) // NANOSECONDS
     return int(whole + (fraction or "").ljust(places, "0")[:places])
 
 

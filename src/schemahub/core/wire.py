@@ -13,7 +13,8 @@ from typing import Any, cast
 import msgspec
 
 from schemahub.core.envelope import MAX_DEPTH, Fault, complaint, depth, inside
-from schemahub.core.spec import ExchangeSpec, SideField, Word
+from schemahub.core.fields import SideField, Word
+from schemahub.core.spec import ExchangeSpec
 from schemahub.core.trade import VOID, Side, Trade
 from schemahub.core.values import MISSING, NUMBERS, READERS, No, exact, plain, show, sign
 
@@ -41,6 +42,7 @@ class Reader:
     """Reads answers and rows by the rules of one spec."""
 
     def __init__(self, spec: ExchangeSpec) -> None:
+        self.spec = spec
         fields = spec.trades.fields
         self.spec = spec
         self.line = spec.line
@@ -130,14 +132,6 @@ class Reader:
         cells = cast("Mapping[str | int, msgspec.Raw]", row)
         values = {column: self._value(column, cells) for column in COLUMNS}
         return self._checked(values, now, void=bool(self._tombstone) and self._is_void(cells))
-
-    def values(  # noqa: PLR0913, PLR0917  (one argument a column)
-        self, trade_id: object, side: object, price: object, quantity: object,
-        trade_ts: object, now: int,
-    ) -> Trade:  # fmt: skip
-        """The same for the wire's values, one by one. Raises RowRefused."""
-        told = (trade_id, side, price, quantity, trade_ts)
-        return self._checked(dict(zip(COLUMNS, told, strict=True)), now)
 
     def _checked(self, values: dict[str, object], now: int, *, void: bool = False) -> Trade:
         found: dict[str, Any] = {}

@@ -120,16 +120,14 @@ def _rows(answer: Answer, source: Source) -> list[object]:
     """The rows that count. Raises BadAnswer."""
     symbols = source.spec.symbols
     told = source.reader.complaint(answer.body)
+    if told is not None:
+        raise _wrong(answer, told[1])
     try:
         rows = [msgspec.json.decode(row) for row in members(answer.body, symbols.rows)]
-        if told is not None or not all(isinstance(row, dict | str) for row in rows):
-            msg = "neither objects nor texts" if told is None else told[1]
-            raise ValueError(msg)
     except (ValueError, RecursionError) as error:
-        raise BadAnswer(
-            "the list of markets is not the one that this exchange documents",
-            f"{error}: {answer.url}", body=answer.body, url=answer.url,
-        ) from None  # fmt: skip
+        raise _wrong(answer, str(error)) from None
+    if not all(isinstance(row, dict | str) for row in rows):
+        raise _wrong(answer, "neither objects nor texts")
     where = symbols.where.items()
     return [
         row
@@ -182,6 +180,13 @@ def _matcher(pattern: str | None) -> Callable[[str], object]:
             "for example --filter-regex '.*-USD'",
         ) from None  # fmt: skip
     return found.fullmatch
+
+
+def _wrong(answer: Answer, why: str) -> BadAnswer:
+    return BadAnswer(
+        "the list of markets is not the one that this exchange documents",
+        f"{why}: {answer.url}", body=answer.body, url=answer.url,
+    )  # fmt: skip
 
 
 def _seed(row: object, spec: ExchangeSpec) -> Seed | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from operator import gt
 from typing import Any
 
@@ -44,18 +43,13 @@ _ISO = (
 _CONTENT = ("side", "price", "quantity", "trade_ts")
 
 
-@lru_cache(maxsize=64)
-def _reader(spec: ExchangeSpec) -> Reader:
-    return Reader(spec)
-
-
 class ArrowMapper:
     """Implements ports.Mapper."""
 
     def map(
         self, sources: Sequence[RawObject], keep: Span, market: Market, spec: ExchangeSpec
     ) -> Mapped:
-        reader = _reader(spec)
+        reader = Reader(spec)
         tables: list[pa.Table] = []
         rejected: list[Rejected] = []
         for source in sources:
