@@ -29,7 +29,11 @@ DATA: dict[str, Any] = {
     "base_url": "https://api.example.com",
     "axis": "ids",
     "first_id": 1,
-    "provable": "ids count the trades of a market without holes",
+    "provable": {
+        "by": "ids",
+        "basis": "measured",
+        "why": "ids count the trades of a market without holes",
+    },
     "limits": {"scope": "host", "rate": 10.0, "burst": 15},
     "symbols": {
         "native": "{base}-{quote}",

@@ -162,6 +162,18 @@ def attests(told: Sequence[tuple[datetime, Coverage]], span: Span, settle: timed
     return agreed.covers(span)
 
 
+def attests_ids(told: Sequence[tuple[datetime, Coverage]], ids: Span, settle: timedelta) -> bool:
+    """Whether answers (when served, ids of all rows in them) attest that `ids` are no trades.
+
+    Two of them must, `settle` apart: each tells the trades on both sides, and none between.
+    An answer with a row whose id cannot be read must be left out by the caller.
+    """
+    passing = [
+        at for at, has in told if ids.start - 1 in has and ids.stop in has and not has.overlaps(ids)
+    ]
+    return bool(passing) and max(passing) - min(passing) >= settle
+
+
 def reaches_below(one: Piece, position: int) -> bool:
     """Whether it passes over positions below `position`: it speaks for other chunks as well."""
     return any(hole.start < position for hole, _ in one.silence)

@@ -186,6 +186,23 @@ def read(answer: Answer, ask: Ask, reader: Reader) -> Page:
     return Page(ids, bad, unreadable, rows, tuple(sorted(good.items())), silence)
 
 
+def told_ids(answer: Answer, reader: Reader) -> Coverage | None:
+    """The trade ids of all its rows, good and bad; None if any cannot be read.
+
+    Raises ValueError if it is not a list of rows.
+    """
+    found: set[int] = set()
+    for raw in reader.split(answer.body):
+        try:
+            trade_id = reader.trade(raw, answer.latest).trade_id
+        except RowRefused as refused:
+            trade_id = refused.trade_id
+        if trade_id is None:
+            return None
+        found.add(trade_id)
+    return Coverage.of_ids(found)
+
+
 def _unbelievable(ids: list[int]) -> list[int]:
     """Ids so far from the rest of their answer that they are damage, not trades.
 

@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import msgspec
 
+from schemahub.core.axis import IDS, Axis
 from schemahub.core.spec import Fields
 from schemahub.core.trade import INTEGER_DIGITS, SCALE, Side, Trade
 
@@ -37,12 +38,13 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class RowRefused(Exception):
-    """The row fails the contract; `position` is its id if that could be read."""
+    """The row fails the contract; `position` and `trade_id` if they could be read."""
 
-    def __init__(self, reason: str, position: int | None) -> None:
+    def __init__(self, reason: str, position: int | None, trade_id: int | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
         self.position = position
+        self.trade_id = position if trade_id is None else trade_id
 
 
 class _No(Exception):
@@ -115,7 +117,8 @@ _MISSING = object()
 class Reader:
     """Reads rows by the field rules of one spec."""
 
-    def __init__(self, fields: Fields) -> None:
+    def __init__(self, fields: Fields, line: Axis = IDS) -> None:
+        self._timed = line.timed
         self._read_id = _READERS[fields.trade_id.as_]
         self._read_price = _READERS[fields.price.as_]
         self._read_quantity = _READERS[fields.quantity.as_]
@@ -191,10 +194,10 @@ class Reader:
         trade_ts: object, now: int,
     ) -> Trade:  # fmt: skip
         """The same for the wire's values, one by one. Raises RowRefused."""
-        position: int | None = None
+        known: int | None = None
         column = "trade_id"
         try:
-            position = self._read_id(trade_id)
+            known = self._read_id(trade_id)
             column = "price"
             exact_price = self._read_price(price)
             column = "quantity"
@@ -211,8 +214,18 @@ class Reader:
                 raise _No(msg)  # noqa: TRY301
         except _No as no:
             reason = f"{column}: {no}"
-            raise RowRefused(reason, position) from None
-        return Trade(position, position, None, taker, exact_price, exact_quantity, moment)
+            position = self._moment(trade_ts, now) if self._timed else known
+            raise RowRefused(reason, position, known) from None
+        position = moment if self._timed else known
+        return Trade(position, known, None, taker, exact_price, exact_quantity, moment)
+
+    def _moment(self, trade_ts: object, now: int) -> int | None:
+        """The time of a row that is refused, if it is one."""
+        try:
+            moment: int = self._read_time(trade_ts)
+        except _No:
+            return None
+        return moment if EARLIEST <= moment <= now + MAX_AHEAD else None
 
 
 def _stripped(number: Decimal) -> Decimal:

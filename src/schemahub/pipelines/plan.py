@@ -32,13 +32,14 @@ RECENT = timedelta(minutes=45)
 class Wish:
     """How far back and forward history is wanted. `full`: from the first id there is.
 
-    `audit` asks again for what is attested absent.
+    `audit` asks again for what is attested absent, `again` for what is held there.
     """
 
     since: datetime | None = None
     until: datetime | None = None
     full: bool = False
     audit: bool = False
+    again: Coverage = NOTHING
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ class Source:
 
     @cached_property
     def reader(self) -> Reader:
-        return Reader(self.spec.trades.fields)
+        return Reader(self.spec.trades.fields, self.spec.line)
 
     def ask(self, market: Market, ask: Ask, *, needs_good: bool = False) -> Fetched:
         """Raises what ports.Http.fetch raises."""
