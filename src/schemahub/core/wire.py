@@ -44,7 +44,7 @@ class RowRefused(Exception):
         super().__init__(reason)
         self.reason = reason
         self.position = position
-        self.trade_id = position if trade_id is None else trade_id
+        self.trade_id = trade_id
 
 
 class _No(Exception):
