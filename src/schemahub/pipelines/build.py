@@ -264,19 +264,20 @@ class RawRows:
         the object whose name says more than it holds. `alone` asks that of each object, not of
         the group. On other axes nobody can know.
         """
-        check = _check if spec.line.dense else _believe
+        dense = spec.line.dense
         for span, group in _groups(names, keep):
             if len(group) == 1:
                 mapped = _clip(self._whole(market, spec, group[0]), span)
-                check(mapped, span, market, group[0])
+                if dense:
+                    _check(mapped, span, market, group[0])
             else:
-                for name in group if alone and spec.line.dense else ():
+                for name in group if alone and dense else ():
                     whole = self.mapper.map([self.lake.raw(market, name)], span, market, spec)
-                    check(whole, name.span.clip(span) or name.span, market, name)
+                    _check(whole, name.span.clip(span) or name.span, market, name)
                 sources = [self.lake.raw(market, name) for name in group]
                 mapped = self.mapper.map(sources, span, market, spec)
-                for name in group:
-                    check(mapped, name.span.clip(span) or name.span, market, name)
+                for name in group if dense else ():
+                    _check(mapped, name.span.clip(span) or name.span, market, name)
             yield span, mapped
 
     def _whole(self, market: Market, spec: ExchangeSpec, name: RawName) -> Mapped:
@@ -293,11 +294,6 @@ def _check(mapped: Mapped, span: Span, market: Market, name: RawName) -> None:
     lacking = (mapped.rows.positions() | refused).missing(span)
     if lacking:
         raise RawUnread(raw_key(market, name), f"ids {lacking.spans[0]} are not in it")
-
-
-def _believe(mapped: Mapped, span: Span, market: Market, name: RawName) -> None:
-    """That an object holds all trades of its span is the exchange's word."""
-    del mapped, span, market, name
 
 
 def _clip(mapped: Mapped, span: Span) -> Mapped:

@@ -156,7 +156,9 @@ class Comparer:
         ids = {_id(row, line) for row in alone} | {key[1] for key in conflicts}
         here = sides.table.holding(ids)
         found.hole(_at(key for key in conflicts if key[1] in here), "conflict", TOLD_TWICE)
-        told = here | sides.raw.holding(ids)
+        # On a dense axis a refused row stands for its position, whoever told it otherwise later;
+        # elsewhere what another answer tells rightly is a row that the table must have.
+        told = here if line.dense else here | sides.raw.holding(ids)
         alone = [row for row in alone if _id(row, line) not in told]
         for row in alone:
             found.refuse(row)

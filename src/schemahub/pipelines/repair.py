@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from schemahub.core import page as pages
 from schemahub.core import paging
+from schemahub.core.axis import Axis
 from schemahub.core.errors import Interrupted, LeaseHeld, SchemaHubError
 from schemahub.core.layout import (
     Market,
@@ -19,7 +20,6 @@ from schemahub.core.layout import (
 from schemahub.core.ledger import Ledger
 from schemahub.core.proof import Dispute
 from schemahub.core.span import Coverage, Span
-from schemahub.core.spec import ExchangeSpec
 from schemahub.pipelines import ingest as ingests
 from schemahub.pipelines.ingest import Ingest
 from schemahub.pipelines.lake import Lake
@@ -65,10 +65,13 @@ class Repair:
         try:
             with turn(got, str(damage.market)) as lease:
                 notes = self._set_aside(source, damage.market, damage.report)
-                before = self.lake.ledger(damage.market, source.spec.line)
                 wish = Wish(audit=audit, again=damage.report.suspect)
-                outcome = self.ingest.under(lease, source, damage.market, wish)
-                self._outdate(source.spec, damage.market, before)
+                if source.spec.line.dense:
+                    outcome = self.ingest.under(lease, source, damage.market, wish)
+                else:
+                    before = self.lake.ledger(damage.market, source.spec.line)
+                    outcome = self.ingest.under(lease, source, damage.market, wish)
+                    self._outdate(source.spec.line, damage.market, before)
         except LeaseHeld as error:
             return ingests.Outcome(damage.market, "held", error=error)
         outcome.notes += notes
@@ -86,27 +89,24 @@ class Repair:
             reason = {"reason": "repair: what is held begins here, and no origin said so"}
             self.lake.create_origin(market, lost, reason)
         notes = self._settle(source, market, report.disputes)
-        for key in report.bad_evidence:
-            self._remove(market, key)
-        for key in report.bad_parts:
-            if not source.spec.line.dense:
+        if not source.spec.line.dense:
+            for key in report.bad_parts:
                 self._remove_inside(market, key)
+        for key in (*report.bad_parts, *report.bad_evidence):
             self._remove(market, key)
         # The checkpoint may vouch for what is gone: go by the listing.
         self.lake.forget_checkpoint(market)
         return notes
 
-    def _outdate(self, spec: ExchangeSpec, market: Market, before: Ledger) -> None:
+    def _outdate(self, line: Axis, market: Market, before: Ledger) -> None:
         """Removes the parts that new objects overlap where others were, or had been, before.
 
-        Only where positions are no trades: the new ones may tell of trades that parts lack.
+        Where positions are no trades the new ones may tell of trades that these parts lack.
         """
-        if spec.line.dense:
-            return
         known = set(before.objects)
         fresh = Coverage.of(
             piece
-            for name in self.lake.ledger(market, spec.line).objects
+            for name in self.lake.ledger(market, line).objects
             if name not in known
             for piece in before.extent.within(name.span)
         )
