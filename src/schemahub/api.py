@@ -161,7 +161,7 @@ class Lake:
         return Rows(source, "FROM markets ORDER BY market", None, title, shown=True)
 
     def coverage(self, market: str | Market) -> Coverage:
-        """The axis positions held."""
+        """The axis positions held: ids, or µs since 1970 where the market's axis is time."""
         return self._backend.coverage(self._resolve(market)[0])
 
     def verify(self, markets: MarketNames = None) -> Sequence[Mapping[str, object]]:

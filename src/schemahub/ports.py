@@ -5,14 +5,17 @@ Every method may raise the errors named; nothing else leaves an adapter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
+from schemahub.core.axis import Axis, Kind
 from schemahub.core.errors import SchemaHubError
 from schemahub.core.layout import Market
 from schemahub.core.lease import Holder
+from schemahub.core.numbering import Tally
 from schemahub.core.page import Answer, Request
 from schemahub.core.span import Coverage, Span
 from schemahub.core.spec import ExchangeSpec
@@ -118,13 +121,32 @@ class Codec(Protocol):
         ...
 
 
+Key = tuple[int, int]
+"""What tells rows of a market apart: position and trade id. On axes of ids they are the same."""
+
+
 class Rows(Protocol):
-    """Typed rows of the unified schema in axis order, one a position; opaque to pipelines."""
+    """Typed rows of the unified schema in axis order, each key once; opaque to pipelines.
+
+    On an axis of time rows of one position are in the order of their ids.
+    """
 
     def __len__(self) -> int: ...
 
     def positions(self) -> Coverage:
-        """The axis positions of the rows."""
+        """The axis positions of the rows. Cheap on a dense axis, where they make few spans."""
+        ...
+
+    def extent(self) -> Span | None:
+        """From the lowest position to one past the highest; None without a row."""
+        ...
+
+    def holding(self, ids: Collection[int]) -> set[int]:
+        """Those of `ids` that are the trade id of a row."""
+        ...
+
+    def tally(self, *, numbered: bool) -> Tally:
+        """What the rows add up to; with the runs of their ids where they are `numbered`."""
         ...
 
     def within(self, span: Span) -> Rows:
@@ -143,7 +165,7 @@ class RawObject:
 
 @dataclass(frozen=True, slots=True)
 class Mapped:
-    """`rows` in axis order, one a position; `rejected` what would not map, or conflicts."""
+    """`rows` in axis order, each key once; `rejected` what would not map, or conflicts."""
 
     rows: Rows
     rejected: tuple[Rejected, ...]
@@ -157,7 +179,7 @@ class Mapper(Protocol):
     ) -> Mapped:
         """Rows of `sources` whose position lies in their own span and in `keep`.
 
-        The same row told twice is one row; the same id with other content keeps the first
+        The same row told twice is one row; the same key with other content keeps the first
         and rejects both as a conflict. Raises ObjectCorrupt if a line is not a raw line,
         RawUnread if it is not an answer about this market.
         """
@@ -183,6 +205,23 @@ class PartFacts:
     refused: Refused
     digest: str
     shape: str
+    axis: Kind = "ids"
+
+
+@dataclass(frozen=True, slots=True)
+class Differing:
+    """Keys of rows that are not the same on two sides, apart from `ingest_ts`.
+
+    `changed` are on both with other content; `left` and `right` on one side alone.
+    """
+
+    changed: AbstractSet[Key] = frozenset()
+    left: AbstractSet[Key] = frozenset()
+    right: AbstractSet[Key] = frozenset()
+
+    @property
+    def keys(self) -> AbstractSet[Key]:
+        return self.changed | self.left | self.right
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,11 +235,12 @@ class Part:
 class Table(Protocol):
     """Parts as files that a query engine reads."""
 
-    def encode(
+    def encode(  # noqa: PLR0913, PLR0917  (all that a part says of itself)
         self,
         batches: Iterable[Rows],
         market: Market,
         span: Span,
+        line: Axis,
         shape: str,
         refused: Callable[[], Refused],
     ) -> Part:
@@ -211,7 +251,7 @@ class Table(Protocol):
         ...
 
     def decode(self, data: bytes, key: str) -> Iterator[Rows]:
-        """The rows of a part, all of them, in axis order.
+        """The rows of a part, all of them, in axis order; no batch splits a position.
 
         Raises ObjectCorrupt, at the latest after the last batch, if they are not exactly
         those that were encoded.
@@ -226,8 +266,8 @@ class Table(Protocol):
         """The content digest of rows, whatever their batches; leaves out `ingest_ts`."""
         ...
 
-    def differing(self, left: Rows, right: Rows) -> Coverage:
-        """Positions whose rows are only on one side or differ in more than `ingest_ts`."""
+    def differing(self, left: Rows, right: Rows) -> Differing:
+        """Which rows are only on one side or differ in more than `ingest_ts`."""
         ...
 
 

@@ -156,7 +156,7 @@ def test_markets_are_a_table_of_what_was_given() -> None:
     given_rows = [
         MarketRow(
             BTC, "BTC-USD", "online", Decimal("0.01"), Decimal("0.00000001"), 1, 2**62, 9, 1,
-            datetime(2026, 1, 1, tzinfo=UTC),
+            datetime(2026, 1, 1, tzinfo=UTC), "ids",
         ),
         MarketRow(Market("coinbase", "A'B")),
     ]  # fmt: skip
@@ -165,7 +165,7 @@ def test_markets_are_a_table_of_what_was_given() -> None:
             "market": "coinbase:BTC-USD", "exchange": "coinbase", "symbol": "BTC-USD",
             "native": "BTC-USD", "status": "online", "price_increment": Decimal("0.01"),
             "quantity_increment": Decimal("1e-8"), "first_id": 1, "watermark": 2**62, "held": 9,
-            "missing": 1, "as_of": datetime(2026, 1, 1, tzinfo=UTC),
+            "missing": 1, "as_of": datetime(2026, 1, 1, tzinfo=UTC), "axis": "ids",
         }  # fmt: skip
         assert texts(duck, "SELECT market, native FROM markets")[1] == ("coinbase:A'B", None)
 

@@ -20,10 +20,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemahub.adapters.parquet import ARROW_SCHEMA, ArrowRows, ParquetTable
+from schemahub.core.axis import IDS
 from schemahub.core.errors import ObjectCorrupt
 from schemahub.core.layout import Market
-from schemahub.core.span import Coverage, Span
-from schemahub.ports import Part, PartFacts, Refused
+from schemahub.core.span import Span
+from schemahub.ports import Differing, Part, PartFacts, Refused
 
 BTC = Market("coinbase", "BTC-USD")
 TABLE = ParquetTable()
@@ -58,7 +59,7 @@ def some(start: int, stop: int) -> ArrowRows:
 def part(
     batches: Iterable[ArrowRows], span: Span, refused: Refused = NONE_REFUSED
 ) -> Part:  # fmt: skip
-    return TABLE.encode(batches, BTC, span, SHAPE, lambda: refused)
+    return TABLE.encode(batches, BTC, span, IDS, SHAPE, lambda: refused)
 
 
 def read(data: bytes) -> list[Row]:
@@ -93,7 +94,7 @@ def test_refused_rows_are_counted_after_the_last_batch() -> None:
         log.append("asked")
         return Refused(1, "b" * 64)
 
-    made = TABLE.encode(batches(), BTC, Span(1, 9), SHAPE, refused)
+    made = TABLE.encode(batches(), BTC, Span(1, 9), IDS, SHAPE, refused)
     assert log == ["last batch", "asked"]
     assert made.facts.refused.rows == 1
 
@@ -212,14 +213,15 @@ def test_the_digest_changes_with_order_and_number_and_a_missing_side() -> None:
 def test_differing_names_the_positions_that_are_not_the_same_on_both_sides() -> None:
     rows = [row(n) for n in range(10)]
     later = rows_of(one | {"ingest_ts": START} for one in rows)
-    assert TABLE.differing(rows_of(rows), later) == Coverage()
-    assert TABLE.differing(some(0, 10), some(3, 12)) == Coverage((Span(0, 3), Span(10, 12)))
-    assert TABLE.differing(some(0, 0), some(4, 6)) == Coverage((Span(4, 6),))
+    assert TABLE.differing(rows_of(rows), later) == Differing()
+    only = {(0, 0), (1, 1), (2, 2)}, {(10, 10), (11, 11)}
+    assert TABLE.differing(some(0, 10), some(3, 12)) == Differing(left=only[0], right=only[1])
+    assert TABLE.differing(some(0, 0), some(4, 6)) == Differing(right={(4, 4), (5, 5)})
     for name, change in CHANGES.items():
         if name != "trade_id":
             other = [one | {name: change(one)} if one["trade_id"] == 4 else one for one in rows]
-            assert TABLE.differing(rows_of(rows), rows_of(other)) == Coverage((Span(4, 5),)), name
-            assert TABLE.differing(rows_of(other), rows_of(rows)) == Coverage((Span(4, 5),)), name
+            assert TABLE.differing(rows_of(rows), rows_of(other)) == Differing({(4, 4)}), name
+            assert TABLE.differing(rows_of(other), rows_of(rows)) == Differing({(4, 4)}), name
 
 
 # ---------------------------------------------------------------- the file

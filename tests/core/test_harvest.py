@@ -17,7 +17,7 @@ from schemahub.core.harvest import (
     attests,
     harvest,
     piece,
-    reaches_below,
+    reaches_beyond,
 )
 from schemahub.core.layout import AbsentName, BadName, RawName, SeenName
 from schemahub.core.ledger import Ledger
@@ -354,8 +354,10 @@ def test_a_piece_dates_each_hole_by_the_trade_above_it() -> None:
     assert one.silence == ((Span(2, 4), at(4)), (Span(5, 9), at(9)))
 
 
-@given(numbers, st.integers(0, HIGHEST - 1))
-def test_a_piece_reaches_below_a_span_if_it_is_silent_there(ids: set[int], start: int) -> None:
-    one = told(1, ids)
-    lower = {n for span, _ in one.silence for n in range(span.start, span.stop) if n < start}
-    assert reaches_below(one, start) == bool(lower)
+@given(numbers, st.integers(0, HIGHEST - 1), st.integers(1, HIGHEST))
+def test_a_piece_reaches_beyond_a_span_if_it_is_silent_there(
+    ids: set[int], start: int, length: int
+) -> None:
+    one, page = told(1, ids), Span(start, start + length)
+    silent = {n for span, _ in one.silence for n in range(span.start, span.stop)}
+    assert reaches_beyond(one, page) == any(n not in page for n in silent)

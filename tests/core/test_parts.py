@@ -9,8 +9,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from schemahub.core import parts
+from schemahub.core.axis import IDS
 from schemahub.core.parts import (
-    CELLS,
     Slice,
     any_contains,
     live,
@@ -22,6 +22,7 @@ from schemahub.core.parts import (
 from schemahub.core.span import Coverage, Span
 from tests.core.strategies import coverages, points, spans
 
+CELLS = IDS.cells
 LARGE, MIDDLE, SMALL = CELLS
 
 
@@ -56,7 +57,7 @@ def strictly_inside(inner: Span, outer: Span) -> bool:
 
 @given(wide_coverages)
 def test_the_parts_of_a_coverage_tile_it(held: Coverage) -> None:
-    wanted = parts.wanted(held)
+    wanted = parts.wanted(held, CELLS)
     assert Coverage.of(wanted) == held
     assert wanted == sorted(wanted)
     assert all(left.stop <= right.start for left, right in pairwise(wanted))
@@ -66,7 +67,7 @@ def test_the_parts_of_a_coverage_tile_it(held: Coverage) -> None:
 def test_a_part_is_the_largest_cell_held_whole_else_a_held_piece_of_a_smallest_cell(
     held: Coverage,
 ) -> None:
-    for part in parts.wanted(held):
+    for part in parts.wanted(held, CELLS):
         cells = [Span(part.start // size * size, (part.start // size + 1) * size) for size in CELLS]
         whole = [cell for cell in cells if held.covers(cell)]
         if whole:
@@ -79,7 +80,7 @@ def test_a_part_is_the_largest_cell_held_whole_else_a_held_piece_of_a_smallest_c
 def test_cells_are_those_of_the_protocol() -> None:
     assert CELLS == (2**22, 2**18, 2**14)
     held = Coverage((Span(0, LARGE + MIDDLE + SMALL + 5),))
-    assert parts.wanted(held) == [
+    assert parts.wanted(held, CELLS) == [
         Span(0, LARGE),
         Span(LARGE, LARGE + MIDDLE),
         Span(LARGE + MIDDLE, LARGE + MIDDLE + SMALL),
@@ -96,9 +97,9 @@ def test_parts_from_any_stale_view_and_from_now_are_nested_or_disjoint(
     early = data.draw(st.integers(0, len(names)))
     late = data.draw(st.integers(early, len(names)))
     then, now = Coverage.of(names[:early]), Coverage.of(names[:late])
-    for old in parts.wanted(then):
-        assert all(nested_or_disjoint(old, new) for new in parts.wanted(now))
-        assert any(new.covers(old) for new in parts.wanted(now))
+    for old in parts.wanted(then, CELLS):
+        assert all(nested_or_disjoint(old, new) for new in parts.wanted(now, CELLS))
+        assert any(new.covers(old) for new in parts.wanted(now, CELLS))
 
 
 @settings(max_examples=50)
@@ -110,7 +111,7 @@ def test_whatever_writers_with_old_views_do_the_live_parts_are_disjoint_and_lose
     shown: set[Span] = set()
     for view in views:
         held = Coverage.of(names[:view])
-        existing += to_write(held, existing)
+        existing += to_write(held, existing, CELLS)
         before, shown = shown, set(live(existing))
         assert Coverage.of(live(existing)) == Coverage.of(existing)
         # What was shown once stays, as it was or inside something larger.
@@ -122,16 +123,16 @@ def test_whatever_writers_with_old_views_do_the_live_parts_are_disjoint_and_lose
 
 @given(wide_coverages)
 def test_a_quiet_transform_writes_nothing(held: Coverage) -> None:
-    assert to_write(held, []) == parts.wanted(held)
-    assert to_write(held, parts.wanted(held)) == []
-    assert to_write(held, [Span(0, 2 * LARGE * 21)]) == []
+    assert to_write(held, [], CELLS) == parts.wanted(held, CELLS)
+    assert to_write(held, parts.wanted(held, CELLS), CELLS) == []
+    assert to_write(held, [Span(0, 2 * LARGE * 21)], CELLS) == []
 
 
 @given(coverages(), st.lists(spans(), max_size=8))
 def test_a_part_is_written_unless_one_part_contains_it(held: Coverage, there: list[Span]) -> None:
     """Two parts that hold it together are not enough: neither superseds it."""
-    expected = [p for p in parts.wanted(held) if not any(one.covers(p) for one in there)]
-    assert to_write(held, there) == expected
+    expected = [p for p in parts.wanted(held, CELLS) if not any(one.covers(p) for one in there)]
+    assert to_write(held, there, CELLS) == expected
 
 
 # ---------------------------------------------------------------- which parts count
@@ -236,7 +237,7 @@ def test_a_superseder_reuses_all_that_was_written_within_it(names: Span, cuts: i
     """Where no listing was torn, no row inside is mapped again."""
     held = Coverage((names,))
     assume(len(names) >= SMALL)
-    span = parts.wanted(held)[0]
+    span = parts.wanted(held, CELLS)[0]
     edges = [span.start + (span.stop - span.start) * n // (cuts + 1) for n in range(cuts + 2)]
     there = [Span(a, b) for a, b in pairwise(edges) if a < b]
     there = [part for part in there if part != span]
@@ -252,10 +253,9 @@ def test_nothing_outside_a_part_is_reused_for_it(there: list[Span]) -> None:
 def test_compaction_writes_whole_cells_that_parts_cover_and_none_contains(
     existing: list[Span],
 ) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parts, "CELLS", (16, 8, 4))
-        found = parts.to_compact(existing)
-        assert all(parts.is_cell(cell) for cell in found)
+    cells = (16, 8, 4)
+    found = parts.to_compact(existing, cells)
+    assert all(parts.is_cell(cell, cells) for cell in found)
     covered = Coverage.of(existing)
     for cell in found:
         assert covered.covers(cell)
@@ -281,6 +281,6 @@ def test_the_container_of_a_part_holds_it_if_any_live_one_does(
 
 
 def test_a_cell_is_as_long_as_one_and_aligned_as_one() -> None:
-    assert parts.is_cell(Span(SMALL, 2 * SMALL))
-    assert not parts.is_cell(Span(SMALL - 1, 2 * SMALL - 1))
-    assert not parts.is_cell(Span(0, 3))
+    assert parts.is_cell(Span(SMALL, 2 * SMALL), CELLS)
+    assert not parts.is_cell(Span(SMALL - 1, 2 * SMALL - 1), CELLS)
+    assert not parts.is_cell(Span(0, 3), CELLS)

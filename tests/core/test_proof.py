@@ -95,6 +95,8 @@ def test_its_json_is_as_documented() -> None:
     made = certify(MARKET, SPAN, rows, [Hole(Span(4, 5), "absent_at_source", "two runs")], 0)
     assert made.as_json() == {
         "market": "acme:BTC-USD",
+        "axis": "ids",
+        "provable": None,
         "span": [1, 11],
         "count": 8,
         "first_id": 1,

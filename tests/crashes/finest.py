@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from schemahub.cli.main import main as program
-from schemahub.core import parts
+from schemahub.core.axis import AXES, IDS
 
 
 def main(arguments: Sequence[str]) -> None:
-    *_, smallest = parts.CELLS
-    parts.CELLS = (smallest, smallest, smallest)
+    *_, smallest = AXES["ids"].cells
+    AXES["ids"] = replace(IDS, cells=(smallest, smallest, smallest))
     program(arguments)

@@ -7,10 +7,11 @@ Every process of these tests is one of this world: they must all cut alike.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from schemahub.adapters import specs
-from schemahub.core import parts
+from schemahub.core.axis import AXES, IDS
 from schemahub.core.spec import ExchangeSpec
 
 CELLS = (1 << 10, 1 << 8, 1 << 6)
@@ -21,7 +22,7 @@ FAST = 10_000  # requests a second: nobody waits for a turn
 
 def shrink() -> None:
     """Makes this process one of the small world; for good."""
-    parts.CELLS = CELLS
+    AXES["ids"] = replace(IDS, cells=CELLS)
     load, seen = specs.load, dict[Path, ExchangeSpec]()
 
     def small(path: Path) -> ExchangeSpec:

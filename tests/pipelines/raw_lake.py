@@ -25,7 +25,8 @@ from schemahub.adapters.parquet import ArrowMapper, ParquetTable
 from schemahub.adapters.store_memory import MemoryStore
 from schemahub.adapters.tasks import Processes
 from schemahub.adapters.zstd import Zstd
-from schemahub.core import page, parts
+from schemahub.core import page
+from schemahub.core.axis import AXES, IDS
 from schemahub.core.layout import Market, RawName, part_key, raw_key
 from schemahub.core.page import Answer
 from schemahub.core.proof import Certificate
@@ -53,7 +54,7 @@ Row = tuple[str, str, int, str, Decimal, Decimal, datetime]
 @pytest.fixture
 def small_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cells of 4, 16 and 64 positions: the same rules, with rows that a test can name."""
-    monkeypatch.setattr(parts, "CELLS", (64, 16, 4))
+    monkeypatch.setitem(AXES, "ids", replace(IDS, cells=(64, 16, 4)))
 
 
 @cache

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemahub.core import parts
+from schemahub.core.axis import AXES, IDS
 from schemahub.core.layout import part_key, quarantine_prefix
 from schemahub.core.span import Coverage, Span
 from schemahub.pipelines.build import PartTask
@@ -138,7 +139,7 @@ def test_the_quarantine_of_superseded_parts_goes_into_the_superseder() -> None:
 def test_more_than_a_hundredth_and_more_than_five_bad_rows_stop_a_market(
     rows: int, bad: int, stops: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parts, "CELLS", (1 << 22, 1 << 18, 1 << 14))
+    monkeypatch.setitem(AXES, "ids", IDS)
     lake = RawLake()
     told = [wire(n, size="-1") if n < 1 + bad else wire(n) for n in range(1, rows + 1)]
     lake.put(1, rows + 1, [lake.answer(told)])

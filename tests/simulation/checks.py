@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from schemahub.core import parts
+from schemahub.core.axis import AXES
 from schemahub.core.layout import (
     AbsentName,
     complete_key,
@@ -190,7 +191,7 @@ class Checks(RawChecks):
         for one in inside:
             held |= mask(one)
         fresh = mask(span) & ~held
-        if inside and len(span) > parts.CELLS[-1] and fresh and fresh < held:
+        if inside and len(span) > AXES["ids"].cells[-1] and fresh and fresh < held:
             counts["holes repaired inside larger cells"] += 1
         rebuild = process.kind == "rebuild"
         if rebuild and any(one.kind == "ingest" for one in self.schedule.alive()):
@@ -292,5 +293,5 @@ class Checks(RawChecks):
             "origins": sorted(self.origins),
             "holes": sorted(self.exchange.holes),
             "parts": {n: sorted(map(str, v.parts)) for n, v in self.versions.items()},
-            "cells": parts.CELLS,
+            "cells": AXES["ids"].cells,
         }

@@ -6,19 +6,20 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Any
 
-from schemahub.core import page, parts
+from schemahub.core import page
+from schemahub.core.axis import AXES, IDS
 from schemahub.core.layout import Market, parse_part, parse_raw
 from schemahub.core.span import Span
 from schemahub.core.spec import ExchangeSpec, build
 from schemahub.core.wire import Reader
 from schemahub.pipelines import build as builds
-from schemahub.pipelines import lake, transform, verify
+from schemahub.pipelines import evidence, lake, transform
 from tests.core.dialect import DATA
 
 MARKET = Market("acme", "BTC-USD")
@@ -53,7 +54,7 @@ class Rules:
     """The sizes of a schedule: of chunks, and of cells from largest to smallest."""
 
     spec: ExchangeSpec
-    cells: tuple[int, ...]
+    cells: tuple[int, int, int]
 
 
 # Small cells make many parts; where a cell holds many chunks its parts can cross.
@@ -61,7 +62,7 @@ RULES = (
     Rules(_spec(3), (64, 16, 4)),
     Rules(_spec(2), (64, 32, 16)),
     Rules(_spec(3), (128, 32, 8)),
-    Rules(_spec(1), (128, 64)),
+    Rules(_spec(1), (128, 64, 64)),
 )
 READER = Reader(RULES[0].spec)
 SHAPE = RULES[0].spec.shape()
@@ -74,7 +75,7 @@ _SIZES: tuple[tuple[Any, str, object], ...] = (
 )
 # The same functions, which are pure, with a memory: they are asked the same all the time.
 _MEMORIES: tuple[tuple[Any, str, object], ...] = (
-    (verify, "Reader", lambda _: READER),
+    (evidence, "Reader", lambda *_: READER),
     (lake, "parse_raw", lru_cache(1 << 14)(parse_raw)),
     (lake, "parse_part", lru_cache(1 << 14)(parse_part)),
     (page, "parsedate_to_datetime", lru_cache(1 << 14)(parsedate_to_datetime)),
@@ -83,15 +84,17 @@ _MEMORIES: tuple[tuple[Any, str, object], ...] = (
 
 
 @contextmanager
-def small(cells: tuple[int, ...]) -> Iterator[None]:
+def small(cells: tuple[int, int, int]) -> Iterator[None]:
     """Sizes with which a market of some tens of trades meets every rule, and memories."""
-    changes = ((parts, "CELLS", cells), *_SIZES, *_MEMORIES)
+    changes = (*_SIZES, *_MEMORIES)
     kept = [(where, name, getattr(where, name)) for where, name, _ in changes]
     for where, name, value in changes:
         setattr(where, name, value)
+    AXES["ids"] = replace(IDS, cells=cells)
     try:
         yield
     finally:
+        AXES["ids"] = IDS
         for where, name, value in kept:
             setattr(where, name, value)
 

@@ -7,7 +7,7 @@ They keep the promises of `schemahub.ports`, and apply the real wire contract
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import urlsplit
@@ -15,13 +15,15 @@ from urllib.parse import urlsplit
 import msgspec
 
 from schemahub.core import page
+from schemahub.core.axis import Axis
 from schemahub.core.errors import ObjectCorrupt, RawUnread
 from schemahub.core.layout import Market
+from schemahub.core.numbering import Tally
 from schemahub.core.span import Coverage, Span
 from schemahub.core.spec import ExchangeSpec
 from schemahub.core.trade import Rejected
 from schemahub.core.wire import RowRefused
-from schemahub.ports import Mapped, Part, PartFacts, RawObject, Refused, Rows
+from schemahub.ports import Differing, Mapped, Part, PartFacts, RawObject, Refused, Rows
 from tests.simulation.market import EPOCH, READER
 
 # position, side, price, quantity, µs of the trade, µs of the answer
@@ -39,6 +41,15 @@ class Tuples:
 
     def positions(self) -> Coverage:
         return Coverage.of_ids(row[0] for row in self.rows)
+
+    def extent(self) -> Span | None:
+        return Span(self.rows[0][0], self.rows[-1][0] + 1) if self.rows else None
+
+    def holding(self, ids: Collection[int]) -> set[int]:
+        return {row[0] for row in self.rows} & set(ids)
+
+    def tally(self, *, numbered: bool) -> Tally:
+        raise NotImplementedError  # its ids are its positions
 
     def within(self, span: Span) -> Tuples:
         start, stop = span.start, span.stop
@@ -147,14 +158,16 @@ class PlainMapper:
 class PlainTable:
     """ports.Table: JSON behind its own checksum."""
 
-    def encode(
+    def encode(  # noqa: PLR0917  (as ports.Table has it)
         self,
         batches: Iterable[Rows],
         market: Market,
         span: Span,
+        line: Axis,
         shape: str,
         refused: Callable[[], Refused],
     ) -> Part:
+        del line
         rows: list[Row] = []
         last = span.start - 1
         for batch in batches:
@@ -186,13 +199,15 @@ class PlainTable:
     def digest(self, batches: Iterable[Rows]) -> str:
         return _digest([row for batch in batches for row in tuples(batch).rows])
 
-    def differing(self, left: Rows, right: Rows) -> Coverage:
+    def differing(self, left: Rows, right: Rows) -> Differing:
         mine = {row[0]: row[:5] for row in tuples(left).rows}
         theirs = {row[0]: row[:5] for row in tuples(right).rows}
         if mine == theirs:
-            return Coverage()
-        return Coverage.of_ids(
-            n for n in mine.keys() | theirs.keys() if mine.get(n) != theirs.get(n)
+            return Differing()
+        return Differing(
+            frozenset((n, n) for n in mine.keys() & theirs.keys() if mine[n] != theirs[n]),
+            frozenset((n, n) for n in mine.keys() - theirs.keys()),
+            frozenset((n, n) for n in theirs.keys() - mine.keys()),
         )
 
 

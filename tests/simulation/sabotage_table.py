@@ -47,7 +47,7 @@ def parts_over_absent_spans() -> Changes:
         ledger = self.lake.ledger(market).without(lambda name: raw_key(market, name) in unread)
         existing = self.lake.parts(version, market) if version else []
         spec = self.specs.of(market.exchange)
-        for span in parts.to_write(ledger.known, existing):
+        for span in parts.to_write(ledger.known, existing, spec.line.cells):
             inside = tuple(parts.reusable(span, existing))
             yield PartTask(market, spec, version, span, ledger.overlapping(span), inside)
 
@@ -119,8 +119,8 @@ def delete_before_create() -> Changes:
 
 @sabotage("compaction writes a cell of which it read only some")
 def compaction_from_uncovered_inputs() -> Changes:
-    def wanted(existing: list[Span]) -> list[Span]:
-        size = parts.CELLS[0]
+    def wanted(existing: list[Span], cells: parts.Cells) -> list[Span]:
+        size = cells[0]
         starts = sorted({part.start // size * size for part in existing})
         return [cell for start in starts if (cell := Span(start, start + size)) not in existing]
 

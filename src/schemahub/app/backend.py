@@ -14,6 +14,7 @@ from schemahub.app.environment import configure
 from schemahub.app.wiring import App
 from schemahub.core.layout import Market, part_key
 from schemahub.core.ledger import Ledger
+from schemahub.core.parts import Slice
 from schemahub.core.span import Coverage
 from schemahub.pipelines.seed import Seed, read_seed
 from schemahub.ports import Objects
@@ -40,16 +41,35 @@ class LakeBackend:
         from schemahub.adapters.duck import FileSlice
 
         lake = self.app.lake
-        return [
-            FileSlice(
-                self.app.store.locate(part_key(piece.version, one, piece.part)),
-                one,
-                piece.part,
-                None if piece.whole else piece.keep,
-            )
-            for one in ([market] if market else lake.table_markets())
-            for piece in lake.slices(one)
-        ]
+        found = []
+        for one in [market] if market else lake.table_markets():
+            slices = lake.slices(one)
+            timed = self._timed(one, slices)
+            found += [
+                FileSlice(
+                    self.app.store.locate(part_key(piece.version, one, piece.part)),
+                    one,
+                    piece.part,
+                    None if piece.whole else piece.keep,
+                    timed,
+                )
+                for piece in slices
+            ]
+        return found
+
+    def _timed(self, market: Market, slices: Sequence[Slice]) -> bool:
+        """Whether the market's positions are times.
+
+        Without a spec its parts know; they are asked only where it decides which rows count.
+        """
+        spec = self.app.specs.by_name.get(market.exchange)
+        if spec is not None:
+            return spec.line.timed
+        trimmed = next((piece for piece in slices if not piece.whole), None)
+        if trimmed is None:
+            return False
+        key = part_key(trimmed.version, market, trimmed.part)
+        return self.app.table().facts(self.app.store.read(key), key).axis == "time"
 
     def market_rows(self) -> list[MarketRow]:
         """Every market of the seeds and of raw, with how far it is."""
@@ -68,7 +88,8 @@ class LakeBackend:
     def _row(self, market: Market, seed: Seed | None, now: datetime, *, held: bool) -> MarketRow:
         from schemahub.adapters.duck import MarketRow
 
-        ledger = self.app.lake.ledger(market) if held else Ledger()
+        line = self.app.line(market)
+        ledger = self.app.lake.ledger(market, line) if held else Ledger()
         wanted = ledger.wanted(ledger.extent.stop) if ledger.extent else None
         return MarketRow(
             market,
@@ -81,10 +102,11 @@ class LakeBackend:
             len(ledger.held),
             len(ledger.work(wanted)),
             now,
+            line.kind,
         )
 
     def coverage(self, market: Market) -> Coverage:
-        return self.app.lake.ledger(market).held
+        return self.app.lake.ledger(market, self.app.line(market)).held
 
     def verify(self, markets: Sequence[Market]) -> list[Mapping[str, object]]:
         pipeline = self.app.verify()

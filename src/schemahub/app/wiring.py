@@ -22,6 +22,7 @@ from schemahub.adapters.metrics import Recorder
 from schemahub.adapters.store_local import LocalStore
 from schemahub.adapters.tasks import GRACE, Processes, Threads
 from schemahub.adapters.zstd import Zstd
+from schemahub.core.axis import IDS, Axis
 from schemahub.core.errors import ConfigError, StoreError, UsageError
 from schemahub.core.gate import Gate
 from schemahub.core.layout import Market, spelt
@@ -38,7 +39,7 @@ from schemahub.pipelines.seed import read_seed
 from schemahub.pipelines.source import Source
 from schemahub.pipelines.transform import Transform
 from schemahub.pipelines.verify import Verify
-from schemahub.ports import Leases, NoLeases, NoMetrics
+from schemahub.ports import Leases, NoLeases, NoMetrics, Table
 
 if TYPE_CHECKING:
     from schemahub.adapters.store_s3 import S3Store
@@ -202,6 +203,11 @@ class App:
                 self._sources[counted] = self._open(exchange, counted)
             return self._sources[counted]
 
+    def line(self, market: Market) -> Axis:
+        """The axis of a market; without a spec that of ids."""
+        spec = self.specs.by_name.get(market.exchange)
+        return IDS if spec is None else spec.line
+
     def gates(self) -> dict[str, Gate]:
         """The gates that were needed so far, of exchanges or of markets."""
         with self._lock:
@@ -268,14 +274,12 @@ class App:
         )
 
     def compact(self, grace: timedelta) -> Compact:
-        from schemahub.adapters.parquet import ParquetTable
-
         def transform(choose: Choose) -> Transform:
             return replace(self.transform(), choose=choose)
 
         return Compact(
             self.lake,
-            ParquetTable(),
+            self.table(),
             transform,
             self.metrics,
             grace,
@@ -284,9 +288,7 @@ class App:
         )
 
     def garbage(self, grace: timedelta) -> Garbage:
-        from schemahub.adapters.parquet import ParquetTable
-
-        return Garbage(self.lake, ParquetTable(), self.metrics, grace)
+        return Garbage(self.lake, self.table(), self.metrics, grace)
 
     def _builder(self) -> Builder:
         from schemahub.adapters.parquet import ArrowMapper, ParquetTable
@@ -296,22 +298,23 @@ class App:
         lake = Lake(self.store, Zstd(), NoMetrics())
         return Builder(lake, RawRows(lake, ArrowMapper()), ParquetTable())
 
-    def verify(self) -> Verify:
+    def table(self) -> Table:
         from schemahub.adapters.parquet import ParquetTable
 
+        return ParquetTable()
+
+    def verify(self) -> Verify:
         return Verify(
             self.lake,
             self._comparer,
-            ParquetTable(),
+            self.table(),
             self.specs,
             Processes(self.stop),
             self.metrics,
         )
 
     def quarantine(self) -> Quarantine:
-        from schemahub.adapters.parquet import ParquetTable
-
-        return Quarantine(self.lake, ParquetTable())
+        return Quarantine(self.lake, self.table())
 
     def replay(self) -> Replay:
         from schemahub.adapters.parquet import ArrowMapper

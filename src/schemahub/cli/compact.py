@@ -12,6 +12,7 @@ import click
 from schemahub.cli.ingest import recorded
 from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
+from schemahub.cli.transform import part_of
 from schemahub.cli.verify import explicit_exchange
 from schemahub.cli.words import count, size, tell
 from schemahub.core.errors import UsageError
@@ -150,7 +151,11 @@ def _plan(
             {
                 "dry_run": True,
                 "parts": [
-                    {"market": str(task.market), "span": [task.span.start, task.span.stop]}
+                    {
+                        "market": str(task.market),
+                        "axis": task.spec.axis,
+                        "span": [task.span.start, task.span.stop],
+                    }
                     for task in merges
                 ],
                 "superseded": [
@@ -168,7 +173,7 @@ def _plan(
         )
         return 0
     for task in merges:
-        print(f"write   {task.market} v{task.version}: {count(len(task.span))} rows, {task.span}")
+        print(f"write   {task.market} v{task.version}: {part_of(task)}")
     for one in doomed:
         when = "" if one.free_at <= now else f" (not before {one.free_at:%Y-%m-%d %H:%M} UTC)"
         print(f"remove  {one.key}, {size(one.size)}{when}")

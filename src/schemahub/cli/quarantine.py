@@ -45,25 +45,27 @@ def list_(shell: Shell, /, **options: Any) -> int:
     """
     found = _look(shell, options["markets"])
     if options["as_json"]:
-        shell.json({"markets": [_summary(held) for held in found]})
+        shell.json({"markets": [_summary(shell, held) for held in found]})
         return _damage(shell, found)
     rows = []
     for held in found:
         for reason, refused in by_kind(held.rows).items():
-            first, last = str(refused[0].position), str(refused[-1].position)
+            line = shell.app.line(held.market)
+            first, last = line.at(refused[0].position), line.at(refused[-1].position)
             rows.append((str(held.market), visible(reason), count(len(refused)), first, last))
         if held.answers:
             rows.append((str(held.market), ANSWERS, count(len(held.answers)), "-", "-"))
     if rows:
-        table(("market", "reason", "rows", "first id", "last id"), rows, right=(2, 3, 4))
+        table(("market", "reason", "rows", "first", "last"), rows, right=(2, 3, 4))
     elif not any(held.damaged for held in found):
         shell.say("nothing is in quarantine: no part refused a row, every answer could be read")
     return _damage(shell, found)
 
 
-def _summary(held: Held) -> dict[str, Any]:
+def _summary(shell: Shell, held: Held) -> dict[str, Any]:
     return {
         "market": str(held.market),
+        "axis": shell.app.line(held.market).kind,
         "rows": len(held.rows),
         "answers": len(held.answers),
         "reasons": [
@@ -107,7 +109,7 @@ def show(shell: Shell, /, **options: Any) -> int:
     if options["as_json"]:
         shell.json(
             {
-                "rows": [_row(*one) for one in rows[:limit]],
+                "rows": [_row(shell, *one) for one in rows[:limit]],
                 "answers": [_answer(*one) for one in answers[:limit]],
                 "more": more,
             }
@@ -115,7 +117,8 @@ def show(shell: Shell, /, **options: Any) -> int:
         return _damage(shell, found)
     for market, row in rows[:limit]:
         beside = " (another row of this id is in the table)" if row.in_table else ""
-        print(f"{market} {row.position}: {visible(row.reason)}{beside}")
+        where = shell.app.line(market).at(row.position)
+        print(f"{market} {where}: {visible(row.reason)}{beside}")
         print(f"  in {row.source}, received {row.at}")
         print(f"  {visible(row.raw)}")
     for market, kept in answers[:limit]:
@@ -130,10 +133,12 @@ def show(shell: Shell, /, **options: Any) -> int:
     return _damage(shell, found)
 
 
-def _row(market: Market, row: Rejected) -> dict[str, Any]:
+def _row(shell: Shell, market: Market, row: Rejected) -> dict[str, Any]:
     return {
         "market": str(market),
+        "axis": shell.app.line(market).kind,
         "position": row.position,
+        "trade_id": row.trade_id,
         "reason": row.reason,
         "in_table": row.in_table,
         "source": row.source,

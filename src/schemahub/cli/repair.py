@@ -63,11 +63,12 @@ def _heal(shell: Shell, job: Job, damages: list[Damage], *, audit: bool) -> None
         if outcome.state == "held":
             continue
         for one in damage.report.certificate.damaged:
-            shell.say(f"{damage.market}: set aside {one.key} (ids {one.span}): {one.why}")
+            where = damage.report.certificate.line.between(one.span)
+            shell.say(f"{damage.market}: set aside {one.key} ({where}): {one.why}")
         for dispute in damage.report.disputes:
+            where = damage.report.certificate.line.between(dispute.span)
             shell.say(
-                f"{damage.market}: raw and {dispute.key} differ on ids {dispute.span}: "
-                "the exchange was asked"
+                f"{damage.market}: raw and {dispute.key} differ on {where}: the exchange was asked"
             )
         for note in outcome.notes:
             shell.say(f"{damage.market}: {note}")
@@ -105,9 +106,13 @@ def _plan(shell: Shell, damages: list[Damage], *, as_json: bool) -> int:
         for one in damage.report.certificate.damaged:
             show(f"  {damage.market}: {one.key} would be set aside and made anew")
         for dispute in damage.report.disputes:
+            where = damage.report.certificate.line.between(dispute.span)
             show(
-                f"  {damage.market}: raw and {dispute.key} differ on ids {dispute.span}: "
+                f"  {damage.market}: raw and {dispute.key} differ on {where}: "
                 "the exchange would be asked"
             )
+        for span in damage.report.suspect:
+            where = damage.report.certificate.line.between(span)
+            show(f"  {damage.market}: {where} would be asked again")
     print("nothing was written")
     return conclude(found)

@@ -9,12 +9,15 @@ import click
 from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
 from schemahub.cli.verify import explicit_exchange
-from schemahub.cli.words import table
+from schemahub.cli.words import span, table
+from schemahub.core.axis import AXES, DAY, SECOND
 from schemahub.core.errors import ObjectCorrupt, SchemaHubError
 from schemahub.core.layout import Market, market_lease
 from schemahub.core.lease import is_doubtful
 from schemahub.core.span import Coverage
 from schemahub.pipelines.runs import list_runs, read_run
+
+DAYS = 3  # more than so many are told in days
 
 
 @click.command()
@@ -40,12 +43,8 @@ def command(shell: Shell, /, **options: Any) -> int:
     if options["as_json"]:
         shell.json({"markets": rows, "last_run": last})
         return 0
-    head = ("market", "from id", "watermark", "held", "missing", "absent", "in table")
-    columns = ("from_id", "watermark", "held", "missing", "absent", "in_table")
-    cells = [
-        (str(row["market"]), *("-" if row[name] is None else str(row[name]) for name in columns))
-        for row in rows
-    ]
+    head = ("market", "from", "watermark", "held", "missing", "absent", "in table")
+    cells = [_cells(row) for row in rows]
     table(head, cells, right=(1, 2, 3, 4, 5, 6))
     for row in rows:
         if row["at_work"] is not None:
@@ -55,14 +54,32 @@ def command(shell: Shell, /, **options: Any) -> int:
     return 0
 
 
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    """A line of the table: times as times, and microseconds as hours or days."""
+    line = AXES[row["axis"]]
+    ends = ("-" if row[name] is None else line.at(row[name]) for name in ("from_id", "watermark"))
+    sizes = (row[name] for name in ("held", "missing", "absent", "in_table"))
+    said = (_length(size) if line.timed else str(size) for size in sizes)
+    return (str(row["market"]), *ends, *said)
+
+
+def _length(microseconds: int) -> str:
+    if not microseconds:
+        return "0"
+    days = microseconds / DAY
+    return f"{days:.1f} d" if days > DAYS else span(microseconds / SECOND)
+
+
 def _market(shell: Shell, market: Market) -> dict[str, Any]:
     lake = shell.app.lake
-    ledger = lake.ledger(market)
+    line = shell.app.line(market)
+    ledger = lake.ledger(market, line)
     slices = lake.slices(market)
-    shown = Coverage.of(span for piece in slices for span in piece.keep)
+    shown = Coverage.of(kept for piece in slices for kept in piece.keep)
     wanted = ledger.wanted(ledger.extent.stop) if ledger.extent else None
     return {
         "market": str(market),
+        "axis": line.kind,
         "from_id": ledger.lowest_origin,
         "watermark": ledger.watermark,
         "held": len(ledger.held),

@@ -13,6 +13,7 @@ from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
 from schemahub.cli.words import count, show, size, span, tell
 from schemahub.core.errors import LeaseHeld
+from schemahub.pipelines.build import PartTask
 from schemahub.pipelines.job import Job, told
 from schemahub.pipelines.transform import Outcome
 
@@ -101,6 +102,13 @@ def _say(shell: Shell, outcome: Outcome) -> None:
     )
 
 
+def part_of(task: PartTask) -> str:
+    """A part to be written: its span, and how many rows where every position is one."""
+    line = task.spec.line
+    rows = f"{count(len(task.span))} rows, " if line.dense else ""
+    return f"{rows}{line.between(task.span)}"
+
+
 def _plan(shell: Shell, *, rebuild: bool, as_json: bool) -> int:
     pipeline = shell.app.transform()
     markets = shell.app.lake.markets()
@@ -111,7 +119,8 @@ def _plan(shell: Shell, *, rebuild: bool, as_json: bool) -> int:
             "market": str(task.market),
             "version": task.version,
             "span": [task.span.start, task.span.stop],
-            "rows": len(task.span),
+            "axis": task.spec.axis,
+            "rows": len(task.span) if task.spec.line.dense else None,
         }
         for task in tasks
     ]
@@ -119,6 +128,6 @@ def _plan(shell: Shell, *, rebuild: bool, as_json: bool) -> int:
         shell.json({"dry_run": True, "parts": plans})
         return 0
     for task in tasks:
-        show(f"{task.market} v{task.version}: {count(len(task.span))} rows, ids {task.span}")
+        show(f"{task.market} v{task.version}: {part_of(task)}")
     print(f"{len(tasks)} part(s) to write; nothing was written")
     return 0

@@ -74,12 +74,12 @@ def _worst(one: Certificate) -> tuple[str, str]:
     hole = next((hole for hole in one.holes if hole.status == one.status), None)
     if one.status in PASSING:
         first = one.damaged[0]
-        where = f"{first.key} (ids {first.span}) is damaged: {first.why}"
+        where = f"{first.key} ({one.line.between(first.span)}) is damaged: {first.why}"
         do = f"{repair} sets it aside; other objects hold the same trades"
         return f"{one.market} is {one.status}, but {where}", do
     if hole is None:
         return f"{one.market} is {one.status}: nothing is held", f"`schemahub ingest {one.market}`"
-    why = f"{one.market} is {one.status}: ids {hole.span}: {hole.reason}"
+    why = f"{one.market} is {one.status}: {one.line.between(hole.span)}: {hole.reason}"
     if one.status == "quarantined":
         do = "see quarantine/ in the lake; a corrected spec and `transform --rebuild` read it anew"
     elif TOLD_TWICE in hole.reason:
@@ -106,29 +106,42 @@ def workers(shell: Shell) -> int:
     return shell.app.settings.transform_workers or os.cpu_count() or 1
 
 
+def _basis(one: Certificate) -> str:
+    """What a proof would rest on, and who says so."""
+    if one.provable is None:
+        return "-"
+    if one.provable.by == "nothing":
+        return "nothing"
+    documented = one.provable.basis == "documented"
+    return f"{one.provable.by}, {'documented, not measured' if documented else 'measured'}"
+
+
 def print_certificates(found: list[Certificate]) -> None:
     rows = [
         (
             str(one.market),
             one.status,
-            count(one.count),
+            "-" if one.count is None else count(one.count),
             "-" if one.first_id is None else str(one.first_id),
             "-" if one.last_id is None else str(one.last_id),
             str(len(one.holes)),
             str(one.duplicates),
+            _basis(one),
         )
         for one in found
     ]
-    head = ("market", "status", "trades", "first id", "last id", "holes", "duplicates")
+    head = ("market", "status", "trades", "first id", "last id", "holes", "duplicates", "by")
     table(head, rows, right=(2, 3, 4, 5, 6))
     for one in found:
         if one.span is None:
             show(f"  {one.market}: nothing is held")
         for hole in one.holes[:SHOWN_HOLES]:
-            show(f"  {one.market} ids {hole.span}: {hole.status}: {hole.reason}")
+            where = one.line.between(hole.span)
+            show(f"  {one.market} {where}: {hole.status}: {hole.reason}")
         if len(one.holes) > SHOWN_HOLES:
             show(f"  {one.market}: {len(one.holes) - SHOWN_HOLES} more holes, see --json")
         for damaged in one.damaged[:SHOWN_HOLES]:
-            show(f"  {one.market} damaged: {damaged.key} (ids {damaged.span}): {damaged.why}")
+            where = one.line.between(damaged.span)
+            show(f"  {one.market} damaged: {damaged.key} ({where}): {damaged.why}")
         if len(one.damaged) > SHOWN_HOLES:
             show(f"  {one.market}: {len(one.damaged) - SHOWN_HOLES} more damaged, see --json")

@@ -167,5 +167,17 @@ def reaches_beyond(one: Piece, page: Span) -> bool:
     return any(not page.covers(hole) for hole, _ in one.silence)
 
 
+def attests_ids(told: Sequence[tuple[datetime, Coverage]], ids: Span, settle: timedelta) -> bool:
+    """Whether answers (when served, ids of all rows in them) attest that `ids` are no trades.
+
+    Two of them must, `settle` apart: each tells the trades on both sides, and none between.
+    An answer with a row whose id cannot be read must be left out by the caller.
+    """
+    passing = [
+        at for at, has in told if ids.start - 1 in has and ids.stop in has and not has.overlaps(ids)
+    ]
+    return bool(passing) and max(passing) - min(passing) >= settle
+
+
 def _union(coverages: Iterable[Coverage]) -> Coverage:
     return Coverage.of(span for coverage in coverages for span in coverage)

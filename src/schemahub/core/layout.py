@@ -150,7 +150,11 @@ class SeenName:
 
 @dataclass(frozen=True, order=True, slots=True)
 class AbsentName:
-    """Answers of two runs, a settle time apart, that attest `span` absent at the source."""
+    """Answers of two runs, a settle time apart, that attest `span` absent at the source.
+
+    On an axis of time: that between two trades in `span` whose ids do not follow each other
+    there is none.
+    """
 
     span: Span
 

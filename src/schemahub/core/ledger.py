@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
+from schemahub.core.axis import IDS, Axis
 from schemahub.core.layout import (
     MAX_STOP,
     AbsentName,
@@ -59,8 +60,14 @@ class Ledger:
         object.__setattr__(self, "_reach", tuple(reach))
 
     @staticmethod
-    def of(entries: Iterable[RawEntry], cached: Checkpoint | None = None) -> Ledger:
-        """`cached` is what a checkpoint vouches for and the listing left out."""
+    def of(
+        entries: Iterable[RawEntry], cached: Checkpoint | None = None, line: Axis = IDS
+    ) -> Ledger:
+        """`cached` is what a checkpoint vouches for and the listing left out.
+
+        Only where every position is a trade's does evidence say that positions are absent;
+        elsewhere it is about ids between trades that are held.
+        """
         raws: list[RawName] = []
         attested: list[AbsentName] = []
         origins: list[int] = []
@@ -85,7 +92,7 @@ class Ledger:
             held |= cached.covered
             origins += cached.origins
         # A late trade that was once attested absent is simply held.
-        absent = Coverage.of(name.span for name in attested) - held
+        absent = Coverage.of(n.span for n in attested) - held if line.dense else NOTHING
         return Ledger(
             objects=objects,
             held=held,

@@ -264,6 +264,23 @@ def _coarseness(spec: ExchangeSpec) -> int:
     return max(1, NANOSECONDS[unit] // 1_000) if unit else 1
 
 
+def told_ids(answer: Answer, reader: Reader) -> Coverage | None:
+    """The trade ids of all its rows, good and bad; None if any cannot be read.
+
+    Raises ValueError if it is not a list of rows.
+    """
+    found: set[int] = set()
+    for raw in reader.split(answer.body):
+        try:
+            trade_id = reader.trade(raw, answer.latest).trade_id
+        except RowRefused as refused:
+            trade_id = refused.trade_id
+        if trade_id is None:
+            return None
+        found.add(trade_id)
+    return Coverage.of_ids(found)
+
+
 def _unbelievable(ids: list[int]) -> list[int]:
     """Ids so far from the rest of their answer that they are damage, not trades.
 

@@ -15,14 +15,15 @@ from dataclasses import dataclass
 
 from schemahub.core.span import NOTHING, Coverage, Span, cut
 
-CELLS = (1 << 22, 1 << 18, 1 << 14)
+Cells = tuple[int, int, int]
+"""Sizes of aligned cells, each a multiple of the next: `Axis.cells`."""
 
 
-def wanted(held: Coverage) -> list[Span]:
+def wanted(held: Coverage, cells: Cells) -> list[Span]:
     """The parts of `held`, lowest first."""
     found: list[Span] = []
     for span in held:
-        found.extend(_cells(span, CELLS))
+        found.extend(_cells(span, cells))
     return found
 
 
@@ -36,13 +37,13 @@ def _cells(span: Span, sizes: tuple[int, ...]) -> list[Span]:
     return found
 
 
-def to_write(held: Coverage, existing: Iterable[Span]) -> list[Span]:
+def to_write(held: Coverage, existing: Iterable[Span], cells: Cells) -> list[Span]:
     """The parts of `held` that no existing part contains, lowest first."""
     there = live(existing)
-    return [part for part in wanted(held) if not any_contains(there, part)]
+    return [part for part in wanted(held, cells) if not any_contains(there, part)]
 
 
-def to_compact(existing: Iterable[Span]) -> list[Span]:
+def to_compact(existing: Iterable[Span], cells: Cells) -> list[Span]:
     """Whole cells that existing parts, disjoint ones, make up and none contains, lowest first.
 
     Cells only: the union of parts is not what raw held at any one time, so an interval of
@@ -50,12 +51,13 @@ def to_compact(existing: Iterable[Span]) -> list[Span]:
     whole: their union is transform's to make, from raw.
     """
     there = list(existing)
-    cells = (part for part in to_write(Coverage.of(there), there) if is_cell(part))
-    return [cell for cell in cells if Coverage.of(reusable(cell, there)).covers(cell)]
+    missing = to_write(Coverage.of(there), there, cells)
+    whole = (part for part in missing if is_cell(part, cells))
+    return [cell for cell in whole if Coverage.of(reusable(cell, there)).covers(cell)]
 
 
-def is_cell(part: Span) -> bool:
-    return len(part) in CELLS and part.start % len(part) == 0
+def is_cell(part: Span, cells: Cells) -> bool:
+    return len(part) in cells and part.start % len(part) == 0
 
 
 def any_contains(parts: list[Span], part: Span) -> bool:

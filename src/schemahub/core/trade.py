@@ -87,6 +87,7 @@ class Rejected:
     `in_table` says that another row stands in the table at that position all the same.
     `position` is the row's place on the axis; a row whose own id cannot be read takes the
     place of the row before it in the answer, so that it belongs to exactly one part.
+    `trade_id` is its own id if that can be read.
     """
 
     position: int
@@ -96,6 +97,12 @@ class Rejected:
     url: str = ""
     at: str = ""
     in_table: bool = False
+    trade_id: int | None = None
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Position and id, which tell rows apart; the position twice if it has no id."""
+        return self.position, self.position if self.trade_id is None else self.trade_id
 
     @property
     def voids(self) -> bool:

@@ -30,12 +30,13 @@ _AROUND = MAX_DEPTH - 2
 
 
 class RowRefused(Exception):
-    """The row fails the contract; `position` is its place on the axis if that could be read."""
+    """The row fails the contract; `position` (on the axis) and `trade_id` if they were read."""
 
-    def __init__(self, reason: str, position: int | None) -> None:
+    def __init__(self, reason: str, position: int | None, trade_id: int | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
         self.position = position
+        self.trade_id = trade_id
 
 
 class Reader:
@@ -44,7 +45,6 @@ class Reader:
     def __init__(self, spec: ExchangeSpec) -> None:
         self.spec = spec
         fields = spec.trades.fields
-        self.spec = spec
         self.line = spec.line
         self.sources = {column: getattr(fields, column).source for column in COLUMNS}
         self.kinds: dict[str, str] = {
@@ -140,15 +140,22 @@ class Reader:
             try:
                 found[column] = self._column(column, values[column], now)
             except No as no:
-                raise RowRefused(f"{column}: {no}", position) from None
+                raise RowRefused(f"{column}: {no}", position, self._id(values, now)) from None
             if position is None:
                 position = found[column]
                 if void:
-                    raise RowRefused(f"{VOID}: the exchange marks this id as void", position)
+                    why = f"{VOID}: the exchange marks this id as void"
+                    raise RowRefused(why, position, self._id(values, now))
         return Trade(
             found[self._order[0]], found["trade_id"], None, found["side"],
             found["price"], found["quantity"], found["trade_ts"],
         )  # fmt: skip
+
+    def _id(self, values: dict[str, object], now: int) -> int | None:
+        try:
+            return cast("int", self._column("trade_id", values["trade_id"], now))
+        except No:
+            return None
 
     def _column(self, column: str, value: object, now: int) -> object:
         found = self._read[column](value)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from schemahub.core.errors import ObjectCorrupt, RawUnread, StoreError, TooManyRejects
 from schemahub.core.layout import Market, RawName, part_key, raw_key
-from schemahub.core.span import Coverage, Span
+from schemahub.core.span import NOTHING, Coverage, Span
 from schemahub.core.spec import ExchangeSpec
 from schemahub.core.trade import Rejected
 from schemahub.pipelines.lake import Lake, write_rejects
@@ -59,11 +59,12 @@ class Builder:
         def refused() -> Refused:
             nonlocal quarantine
             _check_whole(task, notes)
-            quarantine, found = write_rejects(_beside(notes))
+            quarantine, found = write_rejects(_beside(notes, task))
             return found
 
         rows = self._rows(task, notes)
-        part = self.table.encode(rows, task.market, task.span, task.spec.shape(), refused)
+        spec = task.spec
+        part = self.table.encode(rows, task.market, task.span, spec.line, spec.shape(), refused)
         _check_share(task, part.facts.rows, notes.rejected)
         self.lake.quarantine(task.market, task.span, quarantine)
         key = part_key(task.version, task.market, task.span)
@@ -71,9 +72,10 @@ class Builder:
         return Built(part.facts.rows, len(notes.rejected), len(part.data), written)
 
     def _rows(self, task: PartTask, notes: _Notes) -> Iterator[Rows]:
-        """The rows, noting on the way which positions they are."""
+        """The rows, noting on the way which positions they are, where each is a row's."""
         for rows in self._sources(task, notes):
-            notes.shown += rows.positions().spans
+            if task.spec.line.dense:
+                notes.shown += rows.positions().spans
             yield rows
 
     def _sources(self, task: PartTask, notes: _Notes) -> Iterator[Rows]:
@@ -91,11 +93,14 @@ class Builder:
             notes.rejected += part.refused
             notes.rejected += self._retold(task, inside, part.refused)
             yield from self.table.decode(part.data, part.key)
+            notes.read(inside, task)
             position = inside.stop
         if position < task.span.stop:
             yield from self._raw_rows(task, Span(position, task.span.stop), notes)
 
     def _usable(self, task: PartTask, inside: Span, notes: _Notes) -> ReadPart | None:
+        if not task.spec.line.dense and _told_twice(task.raws, inside):
+            return None  # an object that came after the part may tell of trades that it lacks
         try:
             part = read_part(self.lake, self.table, task.version, task.market, inside)
         except ObjectCorrupt as error:
@@ -108,41 +113,51 @@ class Builder:
 
         Only where raw objects overlap can there be two tellings.
         """
-        known = {row.position for row in refused if row.conflicts}
+        known = {row.key for row in refused if row.conflicts}
         for twice in _told_twice(task.raws, inside):
             for _, mapped in self.raw.read(task.market, task.spec, task.raws, twice):
                 yield from (
-                    row for row in mapped.rejected if row.conflicts and row.position not in known
+                    row for row in mapped.rejected if row.conflicts and row.key not in known
                 )
 
     def _raw_rows(self, task: PartTask, gap: Span, notes: _Notes) -> Iterator[Rows]:
-        for _, mapped in self.raw.read(task.market, task.spec, task.raws, gap):
-            notes.rejected += mapped.rejected
+        for span, mapped in self.raw.read(task.market, task.spec, task.raws, gap):
+            notes.rejected += mapped.rejected if task.spec.line.dense else _beside_rows(mapped)
             yield mapped.rows
+            notes.read(span, task)
 
 
 @dataclass
 class _Notes:
     """What was met on the way through the sources of a part.
 
-    `unusable` is the first part that could not be read.
+    `shown` are the positions that rows were read of: on a dense axis those of the rows. On
+    others most positions have none, and what counts is what was read for them. `unusable` is
+    the first part that could not be read.
     """
 
     rejected: list[Rejected] = field(default_factory=list)
     shown: list[Span] = field(default_factory=list)
     unusable: ObjectCorrupt | None = None
 
+    def read(self, span: Span, task: PartTask) -> None:
+        """Notes that all there is of `span` was read."""
+        if not task.spec.line.dense:
+            self.shown.append(span)
+
 
 def _check_whole(task: PartTask, notes: _Notes) -> None:
     """A part must be whole: who is told that it supersedes others will remove them."""
-    refused = Coverage.of_ids(row.position for row in notes.rejected)
+    line = task.spec.line
+    refused = Coverage.of_ids(row.position for row in notes.rejected) if line.dense else NOTHING
     lacking = (Coverage.of(notes.shown) | refused).missing(task.span)
     if not lacking:
         return
     if notes.unusable is not None:
         raise notes.unusable
     raise StoreError(
-        f"ids {lacking.spans[0]} of {task.market} are in nothing that was read for {task.span}",
+        f"{line.between(lacking.spans[0])} of {task.market} are in nothing that was read for "
+        f"{line.between(task.span)}",
         "neither raw nor the parts that it was to be made from hold them now",
         "`schemahub repair` finds out why",
     )
@@ -162,16 +177,28 @@ def _told_twice(names: tuple[RawName, ...], within: Span) -> Coverage:
     return Coverage.of(found)
 
 
-def _beside(notes: _Notes) -> list[Rejected]:
+def _beside(notes: _Notes, task: PartTask) -> list[Rejected]:
+    """What was rejected; on a dense axis by now it is known what has a row in the part."""
+    if not task.spec.line.dense:
+        return notes.rejected
     shown = Coverage.of(notes.shown)
     return [replace(row, in_table=row.position in shown) for row in notes.rejected]
 
 
+def _beside_rows(mapped: Mapped) -> list[Rejected]:
+    """What was rejected, knowing what has a row; it has one in these rows or in none."""
+    ids = {row.trade_id for row in mapped.rejected if row.trade_id is not None}
+    held = mapped.rows.holding(ids)
+    return [replace(row, in_table=row.trade_id in held) for row in mapped.rejected]
+
+
 def _check_share(task: PartTask, rows: int, rejected: list[Rejected]) -> None:
+    rejected = [row for row in rejected if not row.voids]  # the exchange's word, not its fault
     share = len(rejected) / max(1, rows + len(rejected))
     if len(rejected) > MAX_REJECTS and share > MAX_REJECT_SHARE:
+        where = task.spec.line.between(task.span)
         raise TooManyRejects(
-            f"{len(rejected)} of {rows + len(rejected)} rows of {task.market} {task.span} "
+            f"{len(rejected)} of {rows + len(rejected)} rows of {task.market} {where} "
             "fail the contract",
             f"the first: {rejected[0].reason} in {rejected[0].source}",
             "nothing of it was published, raw keeps it all; correct the exchange's spec",
@@ -233,20 +260,23 @@ class RawRows:
     ) -> Iterator[tuple[Span, Mapped]]:
         """The rows that raw holds of `keep`, group of overlapping objects by group, in order.
 
-        Every position of a group is a row or rejected; else RawUnread names the object whose
-        name says more than it holds. `alone` asks that of each object, not of the group.
+        On a dense axis every position of a group is a row or rejected; else RawUnread names
+        the object whose name says more than it holds. `alone` asks that of each object, not of
+        the group. On other axes nobody can know.
         """
+        dense = spec.line.dense
         for span, group in _groups(names, keep):
             if len(group) == 1:
                 mapped = _clip(self._whole(market, spec, group[0]), span)
-                _check(mapped, span, market, group[0])
+                if dense:
+                    _check(mapped, span, market, group[0])
             else:
-                for name in group if alone else ():
+                for name in group if alone and dense else ():
                     whole = self.mapper.map([self.lake.raw(market, name)], span, market, spec)
                     _check(whole, name.span.clip(span) or name.span, market, name)
                 sources = [self.lake.raw(market, name) for name in group]
                 mapped = self.mapper.map(sources, span, market, spec)
-                for name in group:
+                for name in group if dense else ():
                     _check(mapped, name.span.clip(span) or name.span, market, name)
             yield span, mapped
 

@@ -18,6 +18,7 @@ from schemahub.core.layout import (
     job_lease,
     part_key,
 )
+from schemahub.core.parts import Cells
 from schemahub.core.span import Coverage, Span
 from schemahub.pipelines import transform
 from schemahub.pipelines.build import PartTask, read_part
@@ -27,7 +28,7 @@ from schemahub.pipelines.turn import LOST, turn
 from schemahub.ports import Entry, Lease, Leases, Metrics, NoLeases, Table
 
 GRACE = timedelta(hours=24)
-Choose = Callable[[Coverage, list[Span]], list[Span]]
+Choose = Callable[[Coverage, list[Span], Cells], list[Span]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,10 +180,10 @@ class Compact:
         return True
 
 
-def _cells(held: Coverage, existing: list[Span]) -> list[Span]:
+def _cells(held: Coverage, existing: list[Span], cells: Cells) -> list[Span]:
     """By the parts alone: a cell that raw covers and they do not is transform's work."""
     del held
-    return parts.to_compact(existing)
+    return parts.to_compact(existing, cells)
 
 
 def _continued(merged: transform.Outcome) -> Outcome:

@@ -6,17 +6,20 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from schemahub.core import parts
+from schemahub.core.axis import Axis
 from schemahub.core.errors import ObjectCorrupt, RawUnread
 from schemahub.core.layout import Market, RawName, part_key, raw_key
 from schemahub.core.ledger import Ledger
+from schemahub.core.numbering import Tally
 from schemahub.core.proof import Damaged, Dispute, Hole, Status
-from schemahub.core.span import NOTHING, Coverage, Span
+from schemahub.core.span import Coverage, Span
 from schemahub.core.spec import ExchangeSpec
 from schemahub.core.trade import Rejected
 from schemahub.pipelines.build import RawRows, open_part
 from schemahub.pipelines.lake import Lake
-from schemahub.ports import Mapped, Rows, Table
+from schemahub.ports import Differing, Key, Mapped, Rows, Table
 
+VOIDED = "the exchange voided this id"
 TOLD_TWICE = "the source told this id with different content"
 
 
@@ -24,12 +27,16 @@ TOLD_TWICE = "the source told this id with different content"
 class Findings:
     """What a look at a market found, as it goes.
 
-    `unread` are objects that the spec does not read, as long as nobody knows whether it is
-    the spec that is wrong; `readable` says that it reads others.
+    `rows` are positions that are rows; on an axis that is not dense, those whose rows were
+    compared. `refused` are ids that were told, and that the table refuses. `unread` are
+    objects that the spec does not read, as long as nobody knows whether it is the spec that is
+    wrong; `readable` says that it reads others.
     """
 
     rows: list[Span] = field(default_factory=list)
     holes: list[Hole] = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
+    refused: list[int] = field(default_factory=list)
     duplicates: int = 0
     raw: list[Damaged] = field(default_factory=list)
     unread: list[Damaged] = field(default_factory=list)
@@ -42,9 +49,21 @@ class Findings:
         for span in where:
             self.holes.append(Hole(span, status, reason))
 
+    def refuse(self, row: Rejected) -> None:
+        """Notes a row that the table does not have, by the contract or the exchange's word."""
+        where = Coverage.of_ids([row.position])
+        if row.voids:
+            self.hole(where, "absent_at_source", VOIDED)
+        else:
+            self.hole(where, "quarantined", row.reason)
+        if row.trade_id is not None:
+            self.refused.append(row.trade_id)
+
     def add(self, other: Findings) -> None:
         self.rows += other.rows
         self.holes += other.holes
+        self.tally.add(other.tally)
+        self.refused += other.refused
         self.duplicates += other.duplicates
         self.raw += other.raw
         self.unread += other.unread
@@ -69,7 +88,8 @@ class CompareTask:
 
     @property
     def rows(self) -> int:
-        return sum(len(span) for piece in self.slices for span in piece.keep) + len(self.unshown)
+        shown = sum(len(span) for piece in self.slices for span in piece.keep)
+        return self.spec.line.rows(shown + len(self.unshown))
 
 
 @dataclass
@@ -95,7 +115,7 @@ class Comparer:
             part = open_part(
                 self.lake, self.table, piece.version, task.market, piece.part, task.spec.shape()
             )
-            look = _Look(key, piece, _conflicts(part.refused))
+            look = _Look(key, piece, task.spec, _conflicts(part.refused))
             feed = _Feed(self.table.decode(part.data, key))
             for keep in piece.keep:
                 for span, mapped in self._raw(task, keep, mine):
@@ -113,26 +133,47 @@ class Comparer:
         self, look: _Look, span: Span, rows: Rows | None, mapped: Mapped, found: Findings
     ) -> None:
         """Rows of the table (None: it has none) against what raw says of the same span."""
+        line = look.spec.line
         raw = mapped.rows.within(span)
-        here = NOTHING if rows is None else rows.positions()
-        differing = raw.positions() if rows is None else self.table.differing(rows, raw)
-        found.rows += here.spans
+        mine = raw.within(Span(span.stop, span.stop + 1)) if rows is None else rows
+        unlike = self.table.differing(mine, raw)
+        if line.dense:
+            found.rows += mine.positions()
+        else:
+            found.rows.append(span)
+            found.tally.add(mine.tally(numbered=look.spec.provable.by == "ids"))
         rejected = [row for row in mapped.rejected if row.position in span]
-        if not (differing or rejected or look.conflicts):
-            return
-        conflicts = look.conflicts.within(span) | _conflicts(rejected)
-        found.hole(conflicts & here, "conflict", TOLD_TWICE)
-        alone = [r for r in rejected if r.position not in here and r.position not in conflicts]
+        if unlike.keys or rejected or look.conflicts:
+            self._judge(look, span, _Sides(mine, raw, unlike), rejected, found)
+
+    def _judge(
+        self, look: _Look, span: Span, sides: _Sides, rejected: list[Rejected], found: Findings
+    ) -> None:
+        """Notes why rows are not the same, or not there."""
+        line = look.spec.line
+        conflicts = {key for key in look.conflicts if key[0] in span} | _conflicts(rejected)
+        alone = [row for row in rejected if row.key not in conflicts]
+        ids = {_id(row, line) for row in alone} | {key[1] for key in conflicts}
+        here = sides.table.holding(ids)
+        found.hole(_at(key for key in conflicts if key[1] in here), "conflict", TOLD_TWICE)
+        # On a dense axis a refused row stands for its position, whoever told it otherwise later;
+        # elsewhere what another answer tells rightly is a row that the table must have.
+        told = here if line.dense else here | sides.raw.holding(ids)
+        alone = [row for row in alone if _id(row, line) not in told]
         for row in alone:
-            found.hole(Coverage.of_ids([row.position]), "quarantined", row.reason)
-        wrong = differing - conflicts - Coverage.of_ids(row.position for row in alone)
-        both = wrong & here & raw.positions()
+            found.refuse(row)
+        unlike = sides.unlike
+        known = conflicts | {row.key for row in alone}
+        both, left, right = (
+            _at(keys - known) for keys in (unlike.changed, unlike.left, unlike.right)
+        )
         found.hole(both, "conflict", f"{look.key} differs from raw")
         found.disputes += (Dispute(one, look.key) for one in both)
-        found.hole((wrong & here) - both, "conflict", f"it is in {look.key}, but not in raw")
-        found.hole(wrong - here, "missing", f"in raw, but not in {look.key}")
-        if wrong - both:
-            why = f"its rows of ids {(wrong - both).spans[0]} are not those of raw"
+        found.hole(left, "conflict", f"it is in {look.key}, but not in raw")
+        found.hole(right, "missing", f"in raw, but not in {look.key}")
+        if left | right:
+            where = line.between((left | right).spans[0])
+            why = f"its rows of {where} are not those of raw"
             found.parts.append(Damaged(look.key, look.piece.part, why))
 
     def _raw(self, task: CompareTask, keep: Span, found: Findings) -> Iterator[tuple[Span, Mapped]]:
@@ -179,7 +220,17 @@ class _Look:
 
     key: str
     piece: parts.Slice
-    conflicts: Coverage
+    spec: ExchangeSpec
+    conflicts: frozenset[Key]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sides:
+    """Rows of the table, those of raw, and what is not the same."""
+
+    table: Rows
+    raw: Rows
+    unlike: Differing
 
 
 class _Feed:
@@ -211,8 +262,8 @@ class _Feed:
         self._batch = next(self._batches, None)
         if self._batch is None:
             return False
-        positions = self._batch.positions()
-        self._stop = positions.stop if positions else self._stop
+        extent = self._batch.extent()
+        self._stop = extent.stop if extent is not None else self._stop
         return True
 
 
@@ -224,10 +275,21 @@ def give_up(piece: parts.Slice, key: str, error: ObjectCorrupt, found: Findings)
     found.parts.append(Damaged(key, piece.part, why))
 
 
-def alone(rejected: Iterable[Rejected]) -> Coverage:
-    """Positions that are refused and have no row in the table."""
-    return Coverage.of_ids(row.position for row in rejected if not row.in_table)
+def alone(rejected: Iterable[Rejected]) -> list[Rejected]:
+    """Those that are refused and have no row in the table."""
+    return [row for row in rejected if not row.in_table]
 
 
-def _conflicts(rejected: Iterable[Rejected]) -> Coverage:
-    return Coverage.of_ids(row.position for row in rejected if row.conflicts)
+def _conflicts(rejected: Iterable[Rejected]) -> frozenset[Key]:
+    return frozenset(row.key for row in rejected if row.conflicts)
+
+
+def _id(row: Rejected, line: Axis) -> int:
+    """Its trade id; of one that cannot be read what stands for it: none, if not its position."""
+    if row.trade_id is not None:
+        return row.trade_id
+    return row.position if line.dense else -1
+
+
+def _at(keys: Iterable[Key]) -> Coverage:
+    return Coverage.of_ids(position for position, _ in keys)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 
 from schemahub.core import ledger as ledgers
+from schemahub.core.axis import IDS, Axis
 from schemahub.core.errors import ConfigError, ObjectCorrupt, ObjectMissing, UsageError
 from schemahub.core.layout import (
     BadName,
@@ -61,15 +62,15 @@ class Lake:
         """The markets of raw and of the table: one may have lost the other."""
         return sorted({*self.markets(), *self.table_markets()})
 
-    def ledger(self, market: Market) -> Ledger:
+    def ledger(self, market: Market, line: Axis = IDS) -> Ledger:
         """From a listing of everything: what verify, repair and transform go by."""
-        return Ledger.of(self._entries(market))
+        return Ledger.of(self._entries(market), line=line)
 
     def quick_ledger(self, market: Market, spec: ExchangeSpec) -> Ledger:
         """The same, where the checkpoint vouches for most of it: `objects` is not whole."""
         cached = self._checkpoint(market, spec)
         if cached is None or not cached.covered:
-            return self.ledger(market)
+            return self.ledger(market, spec.line)
         span = cached.covered.spans[0]
         prefix = raw_prefix(market)
         edge = f"{prefix}{span.start:020}"
@@ -81,8 +82,8 @@ class Lake:
             isinstance(one, RawName) and span.stop in {one.span.stop, one.span.start}
             for one in above
         ):
-            return self.ledger(market)
-        return Ledger.of(below + above, cached)
+            return self.ledger(market, spec.line)
+        return Ledger.of(below + above, cached, spec.line)
 
     def save_checkpoint(self, market: Market, spec: ExchangeSpec) -> None:
         """Caches the ledger, unless the cache says the same already."""

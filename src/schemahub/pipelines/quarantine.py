@@ -32,7 +32,7 @@ from schemahub.core.wire import Reader
 from schemahub.pipelines.build import RawRows
 from schemahub.pipelines.lake import Lake, Specs
 from schemahub.pipelines.verify import TRIES
-from schemahub.ports import Mapper, RawObject, Table
+from schemahub.ports import Key, Mapper, RawObject, Rows, Table
 
 EVERYTHING = Span(0, MAX_STOP)
 
@@ -61,9 +61,9 @@ class Held:
     damaged: tuple[str, ...]
 
     @property
-    def refused(self) -> Coverage:
-        """Positions that are no row of the table because their row was refused."""
-        return Coverage.of_ids(row.position for row in self.rows if not row.in_table)
+    def refused(self) -> set[Key]:
+        """The keys of what is no row of the table because it was refused."""
+        return {row.key for row in self.rows if not row.in_table}
 
 
 def kind(reason: str) -> str:
@@ -104,7 +104,7 @@ class Quarantine:
     def _look(self, market: Market) -> Held:
         slices = self.lake.slices(market)
         stems = self.lake.quarantined_stems(market)
-        rows: dict[tuple[int, str], Rejected] = {}
+        rows: dict[tuple[Key, str], Rejected] = {}
         damaged: list[str] = []
         for piece in slices:
             # Only a part with something in quarantine has to be opened.
@@ -118,7 +118,7 @@ class Quarantine:
             keep = Coverage(piece.keep)
             for row in refused:
                 if row.position in keep:
-                    rows.setdefault((row.position, row.raw), row)
+                    rows.setdefault((row.key, row.raw), row)
         table = Coverage.of(span for piece in slices for span in piece.keep)
         answers = tuple(self._answers(market, damaged))
         ordered = tuple(sorted(rows.values(), key=lambda row: row.position))
@@ -195,7 +195,7 @@ class Replay:
         """Raises StoreError, UsageError (no such exchange)."""
         spec = self.specs.of(market.exchange)
         held = self.quarantine.market(market)
-        trial = _Trial(self, market, spec, self.lake.ledger(market))
+        trial = _Trial(self, market, spec, self.lake.ledger(market, spec.line))
         rows = tuple(trial.row(row) for row in held.rows)
         answers = tuple(trial.answer(kept) for kept in held.answers)
         return Tried(held, rows, answers)
@@ -223,19 +223,20 @@ class _Trial:
             mapped = self.replay.mapper.map([source], EVERYTHING, self.market, self.spec)
             if mapped.rejected:
                 return TriedRow(row, "refused", mapped.rejected[0].reason)
-            return self._among_others(row, mapped.rows.positions())
+            return self._among_others(row, mapped.rows)
         except (ObjectCorrupt, ObjectMissing, RawUnread) as error:
             return TriedRow(row, "unread", str(error))
 
-    def _among_others(self, row: Rejected, own: Coverage) -> TriedRow:
+    def _among_others(self, row: Rejected, own: Rows) -> TriedRow:
         """A row that is good by itself, beside all else that raw tells of its id."""
-        if own - self.ledger.held:
-            return TriedRow(row, "unfetched", f"no raw object is named for id {own.start}")
-        (span,) = own.spans
+        (span,) = own.positions().spans
+        if span.start not in self.ledger.held:
+            where = self.spec.line.between(span)
+            return TriedRow(row, "unfetched", f"no raw object is named for {where}")
         names = self.ledger.overlapping(span)
         for _, mapped in self.replay.raw.read(self.market, self.spec, names, span):
             for rejected in mapped.rejected:
-                if rejected.conflicts:
+                if rejected.conflicts and own.holding({rejected.key[1]}):
                     return TriedRow(row, "conflict", rejected.reason)
         return TriedRow(row, "row")
 
@@ -272,8 +273,12 @@ class _Trial:
 
 def lost(before: Held, after: Held) -> list[Rejected]:
     """Rows that the table had before and refuses now: what a worse spec costs."""
-    were_rows = before.table - before.refused
-    return [row for row in after.rows if not row.in_table and row.position in were_rows]
+    refused = before.refused
+    return [
+        row
+        for row in after.rows
+        if not row.in_table and row.position in before.table and row.key not in refused
+    ]
 
 
 def by_kind(rows: Sequence[Rejected]) -> dict[str, list[Rejected]]:

@@ -7,8 +7,16 @@ from dataclasses import dataclass
 
 from schemahub.core import page as pages
 from schemahub.core import paging
+from schemahub.core.axis import Axis
 from schemahub.core.errors import Interrupted, LeaseHeld, SchemaHubError
-from schemahub.core.layout import Market, market_lease, raw_key
+from schemahub.core.layout import (
+    Market,
+    market_lease,
+    parse_part,
+    part_key,
+    part_prefix,
+    raw_key,
+)
 from schemahub.core.ledger import Ledger
 from schemahub.core.proof import Dispute
 from schemahub.core.span import Coverage, Span
@@ -57,7 +65,13 @@ class Repair:
         try:
             with turn(got, str(damage.market)) as lease:
                 notes = self._set_aside(source, damage.market, damage.report)
-                outcome = self.ingest.under(lease, source, damage.market, Wish(audit=audit))
+                wish = Wish(audit=audit, again=damage.report.suspect)
+                if source.spec.line.dense:
+                    outcome = self.ingest.under(lease, source, damage.market, wish)
+                else:
+                    before = self.lake.ledger(damage.market, source.spec.line)
+                    outcome = self.ingest.under(lease, source, damage.market, wish)
+                    self._outdate(source.spec.line, damage.market, before)
         except LeaseHeld as error:
             return ingests.Outcome(damage.market, "held", error=error)
         outcome.notes += notes
@@ -70,16 +84,45 @@ class Repair:
         for key in report.stray_raw:
             self.lake.mark_bad(market, key, stray=True)
         # Looked at anew: a stray object, marked by now, says nothing of where history begins.
-        lost = self.lake.ledger(market).lost_origin
+        lost = self.lake.ledger(market, source.spec.line).lost_origin
         if lost is not None:
             reason = {"reason": "repair: what is held begins here, and no origin said so"}
             self.lake.create_origin(market, lost, reason)
         notes = self._settle(source, market, report.disputes)
+        if not source.spec.line.dense:
+            for key in report.bad_parts:
+                self._remove_inside(market, key)
         for key in (*report.bad_parts, *report.bad_evidence):
             self._remove(market, key)
         # The checkpoint may vouch for what is gone: go by the listing.
         self.lake.forget_checkpoint(market)
         return notes
+
+    def _outdate(self, line: Axis, market: Market, before: Ledger) -> None:
+        """Removes the parts that new objects overlap where others were, or had been, before.
+
+        Where positions are no trades the new ones may tell of trades that these parts lack.
+        """
+        known = set(before.objects)
+        fresh = Coverage.of(
+            piece
+            for name in self.lake.ledger(market, line).objects
+            if name not in known
+            for piece in before.extent.within(name.span)
+        )
+        for version in self.lake.every_version(market.exchange) if fresh else ():
+            for part in self.lake.parts(version, market):
+                if fresh.overlaps(part):
+                    self._remove(market, part_key(version, market, part))
+
+    def _remove_inside(self, market: Market, key: str) -> None:
+        """Removes what a part superseded: what it lacks, they lack, and it is made from them."""
+        for version in self.lake.every_version(market.exchange):
+            prefix = part_prefix(version, market)
+            whole = parse_part(key.removeprefix(prefix)) if key.startswith(prefix) else None
+            for part in self.lake.parts(version, market) if whole else ():
+                if whole is not None and whole != part and whole.covers(part):
+                    self._remove(market, part_key(version, market, part))
 
     def _remove(self, market: Market, key: str) -> None:
         self.lake.store.delete(key)
@@ -93,6 +136,13 @@ class Repair:
         """
         where = Coverage.of(dispute.span for dispute in disputes)
         if not where:
+            return []
+        if not source.spec.line.dense:
+            # What was said once is believed, and asked again: if that is another row by now,
+            # both stand in quarantine as a conflict.
+            for key in sorted({dispute.key for dispute in disputes}):
+                self._remove_inside(market, key)
+                self._remove(market, key)
             return []
         ledger = self.lake.ledger(market)
         try:
@@ -123,6 +173,6 @@ class Repair:
                 names = ledger.overlapping(span)
                 for piece, mapped in look.raw.read(market, spec, names, span):
                     theirs = told.within(piece)
-                    differing = self.verify.table.differing(theirs, mapped.rows)
-                    found += (differing & theirs.positions()).spans
+                    unlike = self.verify.table.differing(theirs, mapped.rows)
+                    found += Coverage.of_ids(at for at, _ in unlike.changed | unlike.left)
         return Coverage.of(found)

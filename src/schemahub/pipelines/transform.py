@@ -15,6 +15,7 @@ from schemahub.core.errors import (
     StoreError,
 )
 from schemahub.core.layout import Market, complete_key, job_lease, part_key, raw_key
+from schemahub.core.parts import Cells
 from schemahub.core.span import Coverage, Span
 from schemahub.pipelines.build import Builder, Built, PartTask, read_part
 from schemahub.pipelines.lake import Lake, Specs, rebuild_version, target_version
@@ -48,8 +49,8 @@ class Outcome:
     unread: set[str] = field(default_factory=set)
 
 
-def _all(held: Coverage, existing: list[Span]) -> list[Span]:
-    return parts.to_write(held, existing)
+def _all(held: Coverage, existing: list[Span], cells: Cells) -> list[Span]:
+    return parts.to_write(held, existing, cells)
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Transform:
     """The pipeline with what it needs of the world.
 
     `tasks` may run in other processes; `builder` is only called if there is a part to make.
-    `choose(held, existing)` says which parts there should be beside the existing ones.
+    `choose(held, existing, cells)` says which parts there should be beside the existing ones.
     """
 
     lake: Lake
@@ -65,7 +66,7 @@ class Transform:
     specs: Specs
     tasks: Tasks
     metrics: Metrics
-    choose: Callable[[Coverage, list[Span]], list[Span]] = _all
+    choose: Callable[[Coverage, list[Span], Cells], list[Span]] = _all
     leases: Leases = field(default_factory=NoLeases)
 
     def plan(self, markets: Sequence[Market], version: dict[str, int]) -> list[PartTask]:
@@ -161,7 +162,8 @@ class Transform:
         again: set[Market] = set()
         if not tasks:
             return []
-        small = sum(len(task.span) for task in tasks) < ROWS_WORTH_A_PROCESS
+        rows = sum(task.spec.line.rows(len(task.span)) for task in tasks)
+        small = rows < ROWS_WORTH_A_PROCESS
         width = 1 if small else min(workers, len(tasks))
         drawn = _while_held(tasks, lease, outcomes)
         for task, result in self.tasks.each(self.builder(), drawn, width):
@@ -221,10 +223,11 @@ class Transform:
         return True
 
     def _plan(self, market: Market, version: int, unread: Collection[str]) -> Iterator[PartTask]:
-        ledger = self.lake.ledger(market).without(lambda name: raw_key(market, name) in unread)
-        existing = sorted(self.lake.parts(version, market)) if version else []
         spec = self.specs.of(market.exchange)
-        for span in self.choose(ledger.held, existing):
+        whole = self.lake.ledger(market, spec.line)
+        ledger = whole.without(lambda name: raw_key(market, name) in unread)
+        existing = sorted(self.lake.parts(version, market)) if version else []
+        for span in self.choose(ledger.held, existing, spec.line.cells):
             inside = tuple(parts.reusable(span, existing))
             yield PartTask(market, spec, version, span, ledger.overlapping(span), inside)
 

@@ -10,24 +10,30 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from schemahub.core import page as pages
 from schemahub.core import parts
 from schemahub.core.errors import (
-    BadAnswer,
     ObjectCorrupt,
     ObjectMissing,
     SchemaHubError,
     StoreError,
 )
-from schemahub.core.harvest import attests
+from schemahub.core.harvest import attests_ids
 from schemahub.core.layout import AbsentName, Market, OriginName, PartName, part_key, raw_key
 from schemahub.core.ledger import Ledger
-from schemahub.core.proof import Certificate, Damaged, Dispute, certify, merged
+from schemahub.core.numbering import MOST_RUNS, IdHole, numbered
+from schemahub.core.proof import (
+    Certificate,
+    Damaged,
+    Dispute,
+    certify,
+    certify_sparse,
+    merged,
+)
 from schemahub.core.span import NOTHING, Coverage, Span
 from schemahub.core.spec import ExchangeSpec
 from schemahub.core.trade import Rejected
-from schemahub.core.wire import Reader
-from schemahub.pipelines.compare import Comparer, CompareTask, Findings, alone, give_up
+from schemahub.pipelines.compare import VOIDED, Comparer, CompareTask, Findings, alone, give_up
+from schemahub.pipelines.evidence import ATTESTED, Testimony, doubt, testimony
 from schemahub.pipelines.lake import Lake, Specs, target_version
 from schemahub.pipelines.transform import MOST_UNREAD
 from schemahub.ports import Metrics, Table, Tasks
@@ -45,7 +51,8 @@ class Report:
     """A certificate, and what repair has to do.
 
     `bad_raw` are damaged, `stray_raw` sound but not what their names say; `disputes` are
-    rows of which raw and table, both sound, say different things.
+    rows of which raw and table, both sound, say different things. `suspect` is what is held
+    and has to be asked again all the same: between its trades there may be others.
     """
 
     certificate: Certificate
@@ -54,6 +61,7 @@ class Report:
     bad_parts: tuple[str, ...] = ()
     bad_evidence: tuple[str, ...] = ()
     disputes: tuple[Dispute, ...] = ()
+    suspect: Coverage = NOTHING
 
 
 @dataclass
@@ -65,7 +73,8 @@ class _View:
     ledger: Ledger
     shown: Coverage
     vouched: Coverage
-    open: int = 0
+    deep: bool
+    suspect: list[Span] = field(default_factory=list)
     void: bool = False
     found: Findings = field(default_factory=Findings)
 
@@ -142,22 +151,23 @@ class Verify:
         spec = self.specs.of(market.exchange)
         # Before the listing: whatever it vouches for was durable then.
         vouched = self.lake.vouched(market, spec)
-        ledger = self.lake.ledger(market)
+        ledger = self.lake.ledger(market, spec.line)
         slices = self.lake.slices(market)
         stems = self.lake.quarantined_stems(market)
         versions = self.lake.versions(market.exchange)
         shown = Coverage.of(span for piece in slices for span in piece.keep)
-        view = _View(market, spec, ledger, shown, vouched)
+        view = _View(market, spec, ledger, shown, vouched, deep)
         for piece in slices:
             if versions.get(piece.version) != spec.shape():
                 why = f"v{piece.version} is not known to be of today's spec: {RUN_TRANSFORM}"
                 view.found.hole(Coverage(piece.keep), "missing", why)
             elif not deep:
                 try:
-                    self._shallow(market, ledger, piece, stems, view.found)
+                    self._shallow(view, piece, stems)
                 except ObjectMissing:
                     view.void = True
-        self._absences(view, deep=deep)
+        if spec.line.dense:
+            self._absences(view)
         if not deep:
             return view, []
         current = [one for one in slices if versions.get(one.version) == spec.shape()]
@@ -179,14 +189,10 @@ class Verify:
             key = raw_key(view.market, OriginName(lost))
             why = "it is gone, and it alone says how far back this market is wanted"
             gone.append(Damaged(key, Span(lost, lost + 1), why))
-        certificate = certify(
-            view.market,
-            _wanted(ledger, shown, lost),
-            Coverage.of(found.rows),
-            merged(found.holes),
-            found.duplicates,
-            [*found.raw, *stray, *found.parts, *found.evidence, *gone],
-        )
+        if not view.spec.line.dense:
+            self._number(view)
+        damaged = [*found.raw, *stray, *found.parts, *found.evidence, *gone]
+        certificate = _certificate(view, _wanted(ledger, shown, lost), damaged)
         self.metrics.emit("market.verified", market=str(view.market), status=certificate.status)
         return Report(
             certificate,
@@ -195,52 +201,68 @@ class Verify:
             _keys(found.parts),
             _keys(found.evidence),
             tuple(sorted(found.disputes)),
+            Coverage.of(view.suspect),
         )
 
-    def _absences(self, view: _View, *, deep: bool) -> None:
+    # ------------------------------------------------------------ what the source lacks
+
+    def _number(self, view: _View) -> None:
+        """What the ids of the trades say, where they are numbered and positions are not ids."""
+        found, line = view.found, view.spec.line
+        # Where raw and table differ the exchange decides, by being asked again.
+        view.suspect += (line.widened(dispute.span) for dispute in found.disputes)
+        covered = Coverage.of(found.rows)
+        if found.tally.crowded:
+            found.hole(covered, "missing", f"there are more than {MOST_RUNS} holes in its ids")
+        said = numbered(found.tally.runs, covered, Coverage.of_ids(found.refused))
+        for twice in said.twice:
+            found.duplicates += len(twice.ids)
+            found.hole(
+                Coverage((line.widened(twice.span),)), "conflict", f"{_ids(twice.ids)} told twice"
+            )
+        told: dict[AbsentName, Testimony] = {}
+        for hole in said.holes:
+            self._missing_ids(view, hole, told)
+        for name, one in told.items():
+            if one.why or not one.attests:
+                why = one.why or f"{len(one.told)} answers, which attest nothing"
+                found.evidence.append(Damaged(raw_key(view.market, name), name.span, why))
+
+    def _missing_ids(self, view: _View, hole: IdHole, told: dict[AbsentName, Testimony]) -> None:
+        """Whether evidence attests that the ids of a hole are no trades; else they are missing."""
+        where = view.spec.line.widened(hole.span)
+        settle = timedelta(seconds=view.spec.settle)
+        for name in view.ledger.attested:
+            if not name.span.covers(hole.span):
+                continue
+            if name not in told:
+                told[name] = testimony(self.lake, view.market, view.spec, name)
+            if attests_ids(told[name].told, hole.ids, settle):
+                told[name].attests = True
+                reason = f"{_ids(hole.ids)} not there: {ATTESTED}"
+                view.found.hole(Coverage((where,)), "absent_at_source", reason)
+                return
+        reason = f"{_ids(hole.ids)} missing between two trades that are held"
+        view.found.hole(Coverage((where,)), "missing", reason)
+        view.suspect.append(where)
+
+    def _absences(self, view: _View) -> None:
         """What is attested absent; by content, that the evidence still says so."""
         for name in view.ledger.attested:
             where = view.ledger.absent.within(name.span)
-            why = self._doubt(view.market, view.spec, name) if deep and where else None
+            why = doubt(self.lake, view.market, view.spec, name) if view.deep and where else None
             if why is None:
-                reason = "two runs, a settle time apart, attest it"
-                view.found.hole(where, "absent_at_source", reason)
+                view.found.hole(where, "absent_at_source", ATTESTED)
                 continue
             key = raw_key(view.market, name)
             view.found.evidence.append(Damaged(key, name.span, why))
             view.found.hole(where, "missing", f"{key} does not attest that it is absent: {why}")
 
-    def _doubt(self, market: Market, spec: ExchangeSpec, name: AbsentName) -> str | None:
-        """Why evidence does not attest what its name says; None if it does."""
-        key = raw_key(market, name)
-        reader = Reader(spec)
-        told = []
-        try:
-            for line in self.lake.codec.unpack(self.lake.store.read(key), key).splitlines():
-                answer = pages.decode(line)
-                if not pages.about(answer, market, spec):
-                    return f"it holds an answer about {answer.url}"
-                page = pages.read(answer, pages.asked(answer, spec), reader)
-                told.append((answer.served_at, page.silence))
-        except ObjectCorrupt as error:
-            return error.why
-        except (BadAnswer, ValueError) as error:
-            return str(error)
-        if attests(told, name.span, timedelta(seconds=spec.settle)):
-            return None
-        return f"{len(told)} answers, of which no two a settle time apart pass over all of it"
-
     # ------------------------------------------------------------ by names
 
-    def _shallow(
-        self,
-        market: Market,
-        ledger: Ledger,
-        piece: parts.Slice,
-        quarantined: set[str],
-        found: Findings,
-    ) -> None:
-        refused = NOTHING
+    def _shallow(self, view: _View, piece: parts.Slice, quarantined: set[str]) -> None:
+        market, found = view.market, view.found
+        refused: list[Rejected] = []
         # Only a part with something in quarantine has to be opened.
         if PartName(piece.part).stem in quarantined:
             try:
@@ -248,9 +270,13 @@ class Verify:
             except ObjectCorrupt as error:
                 give_up(piece, part_key(piece.version, market, piece.part), error, found)
                 return
-        keep = Coverage.of(held for span in piece.keep for held in ledger.held.within(span))
-        found.hole(refused & keep, "quarantined", "held in raw, refused by the table")
-        found.rows += (keep - refused).spans
+        held = view.ledger.held
+        keep = Coverage.of(one for span in piece.keep for one in held.within(span))
+        void = Coverage.of_ids(row.position for row in refused if row.voids) & keep
+        bad = Coverage.of_ids(row.position for row in refused if not row.voids) & keep
+        found.hole(void, "absent_at_source", VOIDED)
+        found.hole(bad, "quarantined", "held in raw, refused by the table")
+        found.rows += keep - void - bad if view.spec.line.dense else keep
 
     def _refused(self, market: Market, piece: parts.Slice) -> list[Rejected]:
         """What stands in quarantine of a part. Raises ObjectCorrupt."""
@@ -265,7 +291,7 @@ def _tasks(view: _View, slices: Sequence[parts.Slice]) -> Iterator[CompareTask]:
     rows = 0
     for piece in slices:
         waiting.append(piece)
-        rows += sum(len(span) for span in piece.keep)
+        rows += view.spec.line.rows(sum(len(span) for span in piece.keep))
         if rows >= TASK_ROWS:
             yield _task(view, waiting)
             waiting, rows = [], 0
@@ -280,6 +306,30 @@ def _task(view: _View, slices: Sequence[parts.Slice], unshown: Coverage = NOTHIN
     where = Coverage.of(span for piece in slices for span in piece.keep) | unshown
     ledger = view.ledger.around(Span(where.start, where.stop))
     return CompareTask(view.market, view.spec, tuple(slices), unshown, ledger)
+
+
+def _ids(ids: Span) -> str:
+    if len(ids) == 1:
+        return f"id {ids.start} is"
+    return f"ids {ids.start} to {ids.stop - 1} are"
+
+
+def _certificate(view: _View, span: Span | None, damaged: Iterable[Damaged]) -> Certificate:
+    found, spec = view.found, view.spec
+    rows, holes = Coverage.of(found.rows), merged(found.holes)
+    if spec.line.dense:
+        return certify(view.market, span, rows, holes, found.duplicates, damaged, spec.provable)
+    return certify_sparse(
+        view.market,
+        spec.line,
+        spec.provable,
+        span=span,
+        covered=rows,
+        tally=found.tally if view.deep else None,
+        holes=holes,
+        duplicates=found.duplicates,
+        damaged=damaged,
+    )
 
 
 def _stray(found: Findings) -> list[Damaged]:

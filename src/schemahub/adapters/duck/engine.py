@@ -80,7 +80,7 @@ class Duck:
             self._remote.lend(self._connection)
             run(f"CREATE VIEW trades AS {views.lent_view(self._remote.tables)}")
         run(f"CREATE VIEW trades_float AS {views.trades_float_view()}")
-        run(f"CREATE VIEW bars_1m AS {views.bars_view()}")
+        run(f"CREATE VIEW bars_1m AS {views.bars_view(views.timed_exchanges(slices))}")
 
     def sql(self, query: str, params: Params = None) -> Result:
         """Start `query`, with `params` bound to its ? or $name; the rows come by streaming.

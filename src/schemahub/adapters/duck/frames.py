@@ -40,6 +40,7 @@ _MARKETS = pa.schema(
         ("quantity_increment", _INCREMENT),
         *((name, pa.int64()) for name in ("first_id", "watermark", "held", "missing")),
         ("as_of", pa.timestamp("us", "UTC")),
+        ("axis", pa.string()),
     ]
 )
 

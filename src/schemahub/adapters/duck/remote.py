@@ -64,7 +64,7 @@ class Remote:
                 continue
             for piece in pieces:
                 name = f"{_ALL}_{len(self.tables) + 1}"
-                self._add(Lent(name, piece.span), self._fragments(market, [piece]))
+                self._add(Lent(name, piece.span, piece.timed), self._fragments(market, [piece]))
         if whole:
             self._add(Lent(_ALL), whole)
 

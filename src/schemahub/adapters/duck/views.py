@@ -35,14 +35,16 @@ class FileSlice:
     """A live file and what of it counts.
 
     `part` is the span that its name says. `keep` None is the whole file; otherwise only the
-    rows whose trade_id lies in one of these spans (parts that cross are trimmed so). The
-    caller sees to it that no position is in two slices of a market.
+    rows whose position lies in one of these spans (parts that cross are trimmed so): their
+    trade_id, or where the market is `timed` their trade_ts in µs since 1970. The caller sees
+    to it that no position is in two slices of a market, and that an exchange is timed or not.
     """
 
     location: str
     market: Market
     part: Span
     keep: tuple[Span, ...] | None = None
+    timed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +53,24 @@ class Piece:
 
     locations: list[str]
     span: Span | None = None
+    timed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Lent:
-    """A table that the connection was lent under `name`; `span` as in Piece."""
+    """A table that the connection was lent under `name`; the rest as in Piece."""
 
     name: str
     span: Span | None = None
+    timed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class MarketRow:
-    """A row of `markets`. `held` counts positions held, `missing` those wanted and not held."""
+    """A row of `markets`. `held` counts positions held, `missing` those wanted and not held.
+
+    On an axis of time positions are microseconds, and `first_id` is the first one held.
+    """
 
     market: Market
     native: str | None = None
@@ -75,12 +82,14 @@ class MarketRow:
     held: int = 0
     missing: int = 0
     as_of: datetime | None = None
+    axis: str | None = None
 
 
 MARKETS_TABLE = f"""CREATE TABLE markets (
     market VARCHAR, exchange VARCHAR, symbol VARCHAR, native VARCHAR, status VARCHAR,
     price_increment {_SQL_TYPES["decimal"]}, quantity_increment {_SQL_TYPES["decimal"]},
-    first_id BIGINT, watermark BIGINT, held BIGINT, missing BIGINT, as_of TIMESTAMPTZ)"""
+    first_id BIGINT, watermark BIGINT, held BIGINT, missing BIGINT, as_of TIMESTAMPTZ,
+    axis VARCHAR)"""
 
 
 def literal(text: str) -> str:
@@ -102,18 +111,14 @@ def trades_view(slices: Sequence[FileSlice]) -> str:
 
     DuckDB keeps the order of files, of rows in a file, and of UNION ALL's branches.
     """
-    branches = [
-        _branch(market, piece.locations, piece.span)
-        for market, pieces in by_market(slices)
-        for piece in pieces
-    ]
+    branches = [_branch(market, piece) for market, pieces in by_market(slices) for piece in pieces]
     return _union(branches) if branches else _no_trades()
 
 
 def lent_view(tables: Sequence[Lent]) -> str:
     """The same over tables that the connection was lent."""
     branches = [
-        f"SELECT * FROM {table.name}" + _inside(table.span)  # noqa: S608  (names of our own)
+        f"SELECT * FROM {table.name}" + _inside(table)  # noqa: S608  (names of our own)
         for table in tables
     ]
     return _union(branches) if branches else _no_trades()
@@ -148,21 +153,28 @@ def _pieces(files: Sequence[FileSlice]) -> list[Piece]:
         if whole:
             pieces.append(Piece([location for _, location, _ in group]))
         else:
-            pieces.extend(Piece([location], span) for _, location, span in group)
+            timed = any(file.timed for file in files)
+            pieces.extend(Piece([location], span, timed) for _, location, span in group)
     return pieces
 
 
-def _branch(market: Market, locations: Sequence[str], span: Span | None) -> str:
-    where = _inside(span)
+def _branch(market: Market, piece: Piece) -> str:
+    where = _inside(piece)
     return (
         f"SELECT {literal(market.exchange)} AS exchange, {literal(market.symbol)} AS symbol, "  # noqa: S608
-        f"{_FROM_FILE} FROM read_parquet({array(map(exactly, locations))}, "
+        f"{_FROM_FILE} FROM read_parquet({array(map(exactly, piece.locations))}, "
         f"hive_partitioning=false){where}"
     )
 
 
-def _inside(span: Span | None) -> str:
-    return f" WHERE trade_id >= {span.start} AND trade_id < {span.stop}" if span else ""
+def _inside(piece: Piece | Lent) -> str:
+    span = piece.span
+    if span is None:
+        return ""
+    if not piece.timed:
+        return f" WHERE trade_id >= {span.start} AND trade_id < {span.stop}"
+    first, stop = (f"make_timestamptz({at})" for at in (span.start, span.stop))
+    return f" WHERE trade_ts >= {first} AND trade_ts < {stop}"
 
 
 def _union(branches: Sequence[str]) -> str:
@@ -184,27 +196,52 @@ _UNIT = "0.00000001::DECIMAL(8,8)"  # quote_volume counts in these: 8 places
 _HALF = "0.000000005::DECIMAL(24,24)"
 
 
-def bars_view() -> str:
+def timed_exchanges(slices: Sequence[FileSlice]) -> list[str]:
+    """The exchanges whose trades lie on an axis of time."""
+    return sorted({one.market.exchange for one in slices if one.timed})
+
+
+# Within a minute the µs, then the id: one number, so that no comparison takes two.
+_IN_MINUTE = "epoch_us(trade_ts)::HUGEINT % 60000000 * 9223372036854775808 + trade_id"
+_BY_ID = ("trade_id", "trade_id")
+_BY_TIME = (f"({_IN_MINUTE})", "epoch_us(trade_ts)")
+
+
+def bars_view(timed: Sequence[str] = ()) -> str:
     """`bars_1m`: one row a market and minute that has trades; bar_ts is the open time.
 
-    quote_volume is the exact sum of price × quantity, each trade's product rounded half-even
-    to 8 places. buy_volume is null if the side of any trade in the bar is unknown.
+    The first and the last trade of a minute are those of the axis: by id, or of the exchanges
+    that are `timed` by time, then by id. quote_volume is the exact sum of price × quantity,
+    each trade's product rounded half-even to 8 places. buy_volume is null if the side of any
+    trade in the bar is unknown.
     """
+    if not timed:
+        return _bars("", *_BY_ID)
+    names = ", ".join(map(literal, timed))
+    return _union(
+        [
+            _bars(f" WHERE exchange NOT IN ({names})", *_BY_ID),
+            _bars(f" WHERE exchange IN ({names})", *_BY_TIME),
+        ]
+    )
+
+
+def _bars(where: str, order: str, position: str) -> str:
     return f"""
 SELECT exchange, symbol, make_timestamptz(minute * 60000000) AS bar_ts,
-    arg_min(price, trade_id) AS open, max(price) AS high, min(price) AS low,
-    arg_max(price, trade_id) AS close,
+    arg_min(price, {order}) AS open, max(price) AS high, min(price) AS low,
+    arg_max(price, {order}) AS close,
     sum(quantity)::DECIMAL(38,12) AS volume,
     (sum(quote)::DECIMAL(38,0) * {_UNIT})::DECIMAL(38,8) AS quote_volume,
     CASE WHEN count(side) = count(*)
         THEN coalesce(sum(quantity) FILTER (side = 'buy'), 0)::DECIMAL(38,12) END AS buy_volume,
     count(*) AS trades,
     (sum(quote)::DECIMAL(38,0) * {_UNIT})::DOUBLE / sum(quantity)::DOUBLE AS vwap,
-    min(trade_id) AS first_position, max(trade_id) AS last_position
-FROM ({_quotes()}) GROUP BY exchange, symbol, minute"""  # noqa: S608
+    min({position}) AS first_position, max({position}) AS last_position
+FROM ({_quotes(where)}) GROUP BY exchange, symbol, minute"""  # noqa: S608
 
 
-def _quotes() -> str:
+def _quotes(where: str) -> str:
     """Trades with `quote`: price × quantity in units of 1e-8, rounded half-even, exactly.
 
     A division of a 128-bit decimal costs DuckDB a microsecond and more, so doubles guess and
@@ -220,9 +257,9 @@ SELECT *, CASE WHEN abs(rest) < 0.000000015 THEN (near + CASE
     ELSE {_long_product()} END AS quote
 FROM (SELECT *, CASE WHEN guess < 1e15 THEN price * quantity - near * {_UNIT} END AS rest
 FROM (SELECT *, CASE WHEN guess < 1e15 THEN guess::BIGINT END AS near
-FROM (SELECT exchange, symbol, trade_id, side, price, quantity,
+FROM (SELECT exchange, symbol, trade_id, trade_ts, side, price, quantity,
     epoch_us(trade_ts) // 60000000 AS minute,
-    round({_double("price")} * {_double("quantity")} * 1e8) AS guess FROM trades)))"""  # noqa: S608
+    round({_double("price")} * {_double("quantity")} * 1e8) AS guess FROM trades{where})))"""  # noqa: S608
 
 
 def _double(column: str) -> str:

@@ -6,7 +6,7 @@ are no wider than its own; an answer in which anything at all is odd is read by 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import gt
 from typing import Any
@@ -20,7 +20,7 @@ from schemahub.adapters.parquet.schema import (
     POSITION,
     TIME,
     ArrowRows,
-    increasing,
+    Order,
 )
 from schemahub.core import page
 from schemahub.core.columns import columns
@@ -32,7 +32,7 @@ from schemahub.core.spec import ExchangeSpec
 from schemahub.core.trade import CONFLICT, Rejected, Trade
 from schemahub.core.values import MAX_ID
 from schemahub.core.wire import EARLIEST, MAX_AHEAD, Reader, RowRefused
-from schemahub.ports import Mapped, RawObject
+from schemahub.ports import Key, Mapped, RawObject
 
 # No wider than core.wire: what these refuse is read again, row by row.
 _DECIMAL = r"^[0-9]{1,26}(\.[0-9]{1,12})?$"
@@ -49,7 +49,7 @@ class ArrowMapper:
     def map(
         self, sources: Sequence[RawObject], keep: Span, market: Market, spec: ExchangeSpec
     ) -> Mapped:
-        reader = Reader(spec)
+        reader, order = Reader(spec), Order(spec.line)
         tables: list[pa.Table] = []
         rejected: list[Rejected] = []
         for source in sources:
@@ -57,13 +57,13 @@ class ArrowMapper:
             if span is None:
                 continue
             table, refused = _object(source, reader, market, spec)
-            tables.append(ArrowRows(_sorted(table)).within(span).table)
+            tables.append(ArrowRows(order.sorted(table), spec.line).within(span).table)
             rejected += [row for row in refused if row.position in span]
         table = pa.concat_tables(tables) if tables else ARROW_SCHEMA.empty_table()
-        if not increasing(table[POSITION]):
-            table, conflicts = _unique(table.sort_by(POSITION))
+        if not order.kept(table):
+            table, conflicts = _unique(table.sort_by(order.columns), order)
             rejected += _told(conflicts, sources, reader, keep)
-        return Mapped(ArrowRows(table), tuple(rejected))
+        return Mapped(ArrowRows(table, spec.line), tuple(rejected))
 
 
 def _object(
@@ -277,44 +277,33 @@ def _verdicts(answer: Answer, reader: Reader, key: str) -> Iterator[Trade | Reje
             yield row
         else:
             text = raw.decode("utf-8", "backslashreplace")
-            yield Rejected(anchor, row.reason, text, key, answer.url, at)
+            yield Rejected(anchor, row.reason, text, key, answer.url, at, trade_id=row.trade_id)
 
 
-def _sorted(table: pa.Table) -> pa.Table:
-    if increasing(table[POSITION]):
-        return table
-    return table.sort_by(POSITION)
+def _unique(table: pa.Table, order: Order) -> tuple[pa.Table, set[Key]]:
+    """`table` with each row once, and the keys of which it holds rows that are not the same.
 
-
-def _unique(table: pa.Table) -> tuple[pa.Table, list[int]]:
-    """`table` with one row a position, and the positions whose rows are not the same.
-
-    It comes sorted, of equal positions the one told first before the others.
+    It comes sorted, of equal keys the row told first before the others.
     """
-    count = table.num_rows
-    ids = table[POSITION]
-    same_id = pc.equal(ids.slice(1), ids.slice(0, count - 1)).combine_chunks()
-    repeats = pc.indices_nonzero(same_id).to_pylist()
-    conflicts: set[int] = set()
-    columns = [table[name] for name in _CONTENT]
-    first = previous = -2
-    for index in repeats:
-        if index != previous + 1:  # a run of equal ids begins: its first row was told first
-            first = index
-        previous = index
-        if any(column[first] != column[index + 1] for column in columns):
-            conflicts.add(ids[index].as_py())
-    drop = pa.array([index + 1 for index in repeats], pa.int64())
-    keep = pc.invert(pc.is_in(pa.array(range(count), pa.int64()), value_set=drop))
-    return table.filter(keep), sorted(conflicts)
+    again = order.repeats(table)
+    first: dict[int, int] = {}  # the row told first, of each that repeats one
+    for index in again.to_pylist():
+        first[index] = first.get(index - 1, index - 1)
+    told, other = (
+        table.select(_CONTENT).take(pa.array(rows, pa.int64())).to_pylist()
+        for rows in (first.values(), first.keys())
+    )
+    differ = [index for index, one, two in zip(first, told, other, strict=True) if one != two]
+    conflicts = set(order.keys(table.take(pa.array(differ, pa.int64()))))
+    keep = pc.invert(pc.is_in(pa.array(range(table.num_rows), pa.int64()), value_set=again))
+    return table.filter(keep), conflicts
 
 
 def _told(
-    conflicts: Iterable[int], sources: Sequence[RawObject], reader: Reader, keep: Span
+    conflicts: set[Key], sources: Sequence[RawObject], reader: Reader, keep: Span
 ) -> list[Rejected]:
     """Every telling of the rows that contradict each other."""
-    wanted = set(conflicts)
-    if not wanted:
+    if not conflicts:
         return []
     told: list[Rejected] = []
     for source in sources:
@@ -322,11 +311,15 @@ def _told(
             at = answer.at.isoformat(timespec="microseconds")
             for raw in reader.split(answer.body):
                 try:
-                    position = reader.trade(raw, answer.latest).position
+                    row = reader.trade(raw, answer.latest)
                 except RowRefused:
                     continue
-                if position in wanted and position in source.span and position in keep:
+                key = (row.position, -1 if row.trade_id is None else row.trade_id)
+                if key in conflicts and row.position in source.span and row.position in keep:
                     reason = f"{CONFLICT}: the same id was told with different content"
                     text = raw.decode("utf-8", "backslashreplace")
-                    told.append(Rejected(position, reason, text, source.key, answer.url, at))
+                    told.append(
+                        Rejected(row.position, reason, text, source.key, answer.url, at,
+                                 trade_id=row.trade_id)
+                    )  # fmt: skip
     return told

@@ -15,12 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from schemahub.adapters.parquet.schema import ARROW_SCHEMA, POSITION, ArrowRows, increasing
+from schemahub.adapters.parquet.schema import ARROW_SCHEMA, ID, ArrowRows, Order
+from schemahub.core.axis import AXES, Axis
 from schemahub.core.errors import ObjectCorrupt
 from schemahub.core.layout import Market
-from schemahub.core.span import Coverage, Span
+from schemahub.core.span import Span
 from schemahub.core.trade import OUTSIDE_DIGEST, SCHEMA_VERSION
-from schemahub.ports import Part, PartFacts, Refused, Rows
+from schemahub.ports import Differing, Key, Part, PartFacts, Refused, Rows
 
 ROW_GROUP = 1 << 20
 BATCH = 1 << 17
@@ -39,22 +40,23 @@ _SIDES = ("buy", "sell")
 class ParquetTable:
     """Implements ports.Table."""
 
-    def encode(
+    def encode(  # noqa: PLR0913, PLR0917  (as ports.Table has it)
         self,
         batches: Iterable[Rows],
         market: Market,
         span: Span,
+        line: Axis,
         shape: str,
         refused: Callable[[], Refused],
     ) -> Part:
         sink = pa.BufferOutputStream()
         digest = _Digest()
-        count, last = 0, span.start - 1
+        order = Order(line)
+        count, last = 0, (span.start, -1)
         with _writer(sink) as writer:
             for group in _groups(batches):
-                ids = group[POSITION]
-                first, final = ids[0].as_py(), ids[-1].as_py()
-                if first <= last or final >= span.stop or not increasing(ids):
+                first, final = order.first(group), order.last(group)
+                if first <= last or final[0] >= span.stop or not order.kept(group):
                     msg = f"rows of {market} {span} do not increase: {last}, {first}..{final}"
                     raise ValueError(msg)
                 last = final
@@ -62,25 +64,29 @@ class ParquetTable:
                 digest.add(group)
                 writer.write_table(group, row_group_size=ROW_GROUP)
             facts = PartFacts(
-                market.exchange, market.symbol, span, count, refused(), digest.hex(), shape
-            )
+                market.exchange, market.symbol, span, count, refused(), digest.hex(), shape,
+                line.kind,
+            )  # fmt: skip
             writer.add_key_value_metadata(_metadata(facts) | {_SEAL: _OPEN})
         return Part(_sealed(sink.getvalue().to_pybytes()), facts)
 
     def decode(self, data: bytes, key: str) -> Iterator[Rows]:
         facts = self.facts(data, key)
+        line = AXES[facts.axis]
         digest = _Digest()
-        count, last = 0, facts.span.start - 1
-        for table in _batches(data, key):
-            ids = table[POSITION]
-            if ids.null_count or ids[0].as_py() <= last or not increasing(ids):
-                twice = len(ids) - len(ids.unique()) + (ids[0].as_py() == last)
-                raise ObjectCorrupt(key, f"its ids do not increase after {last}", duplicates=twice)
-            count, last = count + table.num_rows, ids[-1].as_py()
-            if last >= facts.span.stop:
-                raise ObjectCorrupt(key, f"it holds id {last}, which is not in {facts.span}")
+        order = Order(line)
+        count, last = 0, (facts.span.start, -1)
+        for table in _unsplit(_batches(data, key), order):
+            ids = table[ID]
+            if ids.null_count or order.first(table) <= last or not order.kept(table):
+                twice = len(ids) - len(ids.unique()) + (order.first(table) == last)
+                why = f"its rows do not increase after {last[1] if last[1] >= 0 else last[0]}"
+                raise ObjectCorrupt(key, why, duplicates=twice)
+            count, last = count + table.num_rows, order.last(table)
+            if last[0] >= facts.span.stop:
+                raise ObjectCorrupt(key, f"it holds id {last[1]}, which is not in {facts.span}")
             digest.add(table)
-            yield ArrowRows(table)
+            yield ArrowRows(table, line)
         if (count, digest.hex()) != (facts.rows, facts.digest):
             raise ObjectCorrupt(key, "its rows are not those of its digest")
 
@@ -101,6 +107,7 @@ class ParquetTable:
                 Refused(int(said["refused"]), said["quarantine"]),
                 said["digest"],
                 said["shape"],
+                AXES[said.get("axis", "ids")].kind,  # parts of before there were others say none
             )
         except (pa.ArrowException, OSError, ValueError) as error:
             raise ObjectCorrupt(key, f"not a readable part: {error}") from error
@@ -113,15 +120,16 @@ class ParquetTable:
             digest.add(_table(rows))
         return digest.hex()
 
-    def differing(self, left: Rows, right: Rows) -> Coverage:
+    def differing(self, left: Rows, right: Rows) -> Differing:
         mine, theirs = _content(_table(left)), _content(_table(right))
         if mine.equals(theirs):
-            return Coverage()
-        here, there = _by_position(mine), _by_position(theirs)
-        return Coverage.of_ids(
-            position
-            for position in here.keys() | there.keys()
-            if here.get(position) != there.get(position)
+            return Differing()
+        order = Order(_arrow(left).line)
+        here, there = _by_key(mine, order), _by_key(theirs, order)
+        return Differing(
+            frozenset(key for key in here.keys() & there.keys() if here[key] != there[key]),
+            frozenset(here.keys() - there.keys()),
+            frozenset(there.keys() - here.keys()),
         )
 
 
@@ -134,6 +142,22 @@ def _batches(data: bytes, key: str) -> Iterator[pa.Table]:
                 yield table
     except (pa.ArrowException, OSError, ValueError) as error:
         raise ObjectCorrupt(key, f"not a readable part: {error}") from error
+
+
+def _unsplit(tables: Iterable[pa.Table], order: Order) -> Iterator[pa.Table]:
+    """The same rows in tables of which none ends between rows of one position."""
+    if not order.shares:
+        yield from tables
+        return
+    rest: pa.Table | None = None
+    for table in tables:
+        whole = table if rest is None else pa.concat_tables([rest, table])
+        cut = order.start_of_last(whole)
+        if cut:
+            yield whole.slice(0, cut)
+        rest = whole.slice(cut)
+    if rest is not None:
+        yield rest
 
 
 def _writer(sink: pa.BufferOutputStream) -> pq.ParquetWriter:
@@ -184,10 +208,14 @@ def _open(data: bytes) -> pq.ParquetFile:
 
 
 def _table(rows: Rows) -> pa.Table:
+    return _arrow(rows).table
+
+
+def _arrow(rows: Rows) -> ArrowRows:
     if not isinstance(rows, ArrowRows):
         msg = f"rows of another adapter: {type(rows).__name__}"
         raise TypeError(msg)
-    return rows.table
+    return rows
 
 
 def _groups(batches: Iterable[Rows]) -> Iterator[pa.Table]:
@@ -218,6 +246,7 @@ def _metadata(facts: PartFacts) -> dict[str, str]:
         "quarantine": facts.refused.digest,
         "digest": facts.digest,
         "shape": facts.shape,
+        "axis": facts.axis,
     }
     return {_PREFIX + name: str(value) for name, value in said.items()}
 
@@ -284,5 +313,5 @@ def _content(table: pa.Table) -> pa.Table:
     return table.drop_columns(sorted(OUTSIDE_DIGEST)).combine_chunks()
 
 
-def _by_position(table: pa.Table) -> dict[int, dict[str, Any]]:
-    return {row[POSITION]: row for row in table.to_pylist()}
+def _by_key(table: pa.Table, order: Order) -> dict[Key, dict[str, Any]]:
+    return dict(zip(order.keys(table), table.to_pylist(), strict=True))
