@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path as Pathlib
 from typing import Any
 
 import pytest
 
 from schemahub.core.errors import SpecError
 from schemahub.core.layout import Market
-from schemahub.core.spec import ExchangeSpec, build
+from schemahub.core.spec import ExchangeSpec
+from schemahub.core.spec_reading import FILL_IN, build, schema
 from tests.core.dialect import SPEC, data
 
 Path = tuple[str | int, ...]
@@ -64,7 +67,12 @@ def test_a_good_spec_is_what_it_says() -> None:
         (("base_url",), "ftp://x", "must match pattern"),
         (("base_url",), "https://x?y", "must match pattern"),
         (("base_url",), "https://x y", "must match pattern"),
-        (("axis",), "time", "must be 'ids'"),
+        (
+            ("axis",),
+            "tmie",
+            "must be 'ids', 'sparse_ids' or 'time', not 'tmie'; did you mean time?",
+        ),
+        (("axis",), 5, "must be 'ids', 'sparse_ids' or 'time', not 5"),
         (("first_id",), -1, "greater than or equal to 0"),
         (("first_id",), "1", "valid integer"),
         (("first_id",), 1.0, "valid integer"),
@@ -77,7 +85,11 @@ def test_a_good_spec_is_what_it_says() -> None:
         (("limits", "rate"), 0.0, "greater than 0"),
         (("limits", "rate"), float("nan"), "not nan"),
         (("limits", "burst"), 0, "greater than or equal to 1"),
-        (("limits", "scope"), "planet", "must be 'host'"),
+        (
+            ("limits", "scope"),
+            "hosts",
+            "must be 'host' or 'market', not 'hosts'; did you mean host?",
+        ),
         (("statuses",), {"refused": [99]}, "greater than or equal to 100"),
         (("statuses",), {"throttled": ["429"]}, "valid integer"),
         (("statuses",), {"throttled": 429}, "must be a list"),
@@ -86,13 +98,13 @@ def test_a_good_spec_is_what_it_says() -> None:
         (("symbols", "online"), "online", "must be a list"),
         (("symbols", "online"), [None], "must be text"),
         (("symbols", "status"), True, "must be text, but YAML reads it as True; put it in quotes"),
-        (("trades", "path"), "products/{symbol}", "must start with / and hold {symbol} once"),
-        (("trades", "path"), "/products", "must start with / and hold {symbol} once"),
-        (("trades", "path"), "/{symbol}/{symbol}", "must start with / and hold {symbol} once"),
+        (("trades", "path"), "products/{symbol}", "must start with /"),
+        (("trades", "path"), "/products", "must hold {symbol} once"),
+        (("trades", "path"), "/{symbol}/{symbol}", "must hold {symbol} once"),
         (("trades", "chunk_pages"), 0, "greater than or equal to 1"),
         (("trades", "paging", "rule"), "after", "must be 'newest_below'"),
         (("trades", "paging", "page"), 1, "greater than or equal to 2"),
-        (("trades", "paging", "cursor"), ..., "is missing"),
+        (("trades", "paging", "cursor"), ..., "is needed by rule newest_below"),
         (("trades", "fields", "price", "as"), "float", "must be 'decimal_text'"),
         (("trades", "fields", "price", "from"), "", "at least 1 character"),
         (("trades", "fields", "price"), "price", "must be fields with their values"),
@@ -100,8 +112,12 @@ def test_a_good_spec_is_what_it_says() -> None:
         (("trades", "fields", "trade_id", "as"), "text", "must be 'integer'"),
         (("trades", "fields", "side", "of"), "buyer", "must be 'taker' or 'maker'"),
         (("trades", "fields", "side", "of"), ..., "is missing"),
-        (("trades", "fields", "side", "sell"), "buy", "must be different words"),
-        (("trades", "fields", "quantity", "from"), "price", "the same field: price"),
+        (("trades", "fields", "side", "sell"), "buy", "must be two different words"),
+        (
+            ("trades", "fields", "quantity", "from"),
+            "price",
+            "price and quantity are taken from the same field: price",
+        ),
         (("trades", "fields", "quantity"), ..., "is missing"),
         (("trades",), None, "must be fields with their values"),
         (("limits",), [], "must be fields with their values"),
@@ -123,7 +139,7 @@ def test_one_mistake_is_one_line_that_says_where_and_what(
     ("path", "said"),
     [
         (("titel",), "is not a field here; did you mean title?"),
-        (("quantity_unit",), "is not a field here; there are exchange, title"),
+        (("zzz",), "is not a field here; there are exchange, title"),
         (("trades", "chunkpages"), "did you mean chunk_pages?"),
         (("trades", "paging", "pages"), "did you mean page?"),
         (("trades", "fields", "price", "form"), "did you mean from?"),
@@ -141,6 +157,82 @@ def test_an_unknown_field_is_a_mistake_with_the_nearest_word(path: Path, said: s
     assert said in found[0]
 
 
+CURSORS = {"cursor": "after", "limit": "limit", "page": 1000}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "place", "said"),
+    [
+        (("axis",), "sparse_ids", "provable.by", "ids that skip prove nothing"),
+        (("axis",), "time", "trades.paging.unit", "an axis of time needs trades.paging.unit"),
+        (("provable", "by"), "nothing", "provable.by", "axis ids means ids without holes"),
+        (
+            ("trades", "paging"),
+            {"rule": "latest_only", **CURSORS},
+            "trades.paging.rule",
+            "axis ids is asked by one of newest_below, oldest_from, oldest_after",
+        ),
+        (
+            ("trades", "paging"),
+            {"rule": "time_window", "stop": "to", "unit": "ms", **CURSORS},
+            "trades.paging.start",
+            "is needed by rule time_window",
+        ),
+        (
+            ("trades", "fields", "side"),
+            {"from": "side", "as": "sign", "of": "taker", "buy": "b", "sell": "s"},
+            "trades.fields.side.as",
+            "a sign needs no words",
+        ),
+        (("symbols", "base"), ..., "symbols.path", "a list of markets needs one of"),
+        (("trades", "fields", "price", "from"), 3, "trades.fields", "an index in all"),
+    ],
+)
+def test_what_does_not_fit_together_is_told_at_the_field_to_correct(
+    path: Path, value: object, place: str, said: str
+) -> None:
+    (found,) = mistakes(changed(path, value), {(): 1, tuple(place.split(".")): 7})
+    assert found.startswith(f"line 7: {place}: ")
+    assert said in found
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        (("trades", "fields", "price", "from"), 1.5, "the name of a field, or its index"),
+        (("trades", "fields", "price", "from"), {"a": 1}, "the name of a field, or its index"),
+        (("trades", "fields", "price", "from"), -1, "greater than or equal to 0, not -1"),
+        (("trades", "fields", "side", "buy"), 1.5, "must be a word, a whole number, or true"),
+        (("trades", "tombstone"), {"f": 1.5}, "must be a word, a whole number, or true"),
+    ],
+)
+def test_a_field_of_several_kinds_is_one_mistake(path: Path, value: object, said: str) -> None:
+    (found,) = mistakes(changed(path, value))
+    where, what = found.removeprefix("line 1: ").split(": ", 1)
+    assert where.startswith(".".join(map(str, path)))
+    assert said in what
+
+
+def test_what_is_still_to_be_filled_in_is_the_only_mistake_there() -> None:
+    content = changed(("axis",), FILL_IN)
+    content["title"] = f"{FILL_IN}: its name"
+    content["trades"]["paging"]["page"] = FILL_IN
+    found = mistakes(content)
+    assert [mistake.split(": ", 1)[1] for mistake in found] == [
+        "axis: is still to be filled in",
+        "title: is still to be filled in",
+        "trades.paging.page: is still to be filled in",
+    ]
+
+
+def test_the_schema_for_editors_is_the_one_that_is_shipped() -> None:
+    """Where this fails: schemahub exchange schema > docs/exchange.schema.json."""
+    shipped = Pathlib(__file__).parents[2] / "docs" / "exchange.schema.json"
+    assert shipped.read_text(encoding="utf-8") == schema()
+    properties = json.loads(schema())["properties"]
+    assert properties.keys() == ExchangeSpec.model_fields.keys()
+
+
 @pytest.mark.parametrize("content", [None, [], "text", 5, {}, {1: 2}])
 def test_what_is_no_spec_at_all_is_known_as_such(content: object) -> None:
     assert mistakes(content)
@@ -148,12 +240,12 @@ def test_what_is_no_spec_at_all_is_known_as_such(content: object) -> None:
 
 def test_all_mistakes_are_said_at_once_by_line() -> None:
     content = data()
-    content["axis"] = "time"
+    content["axis"] = "timed"
     content["titel"] = "x"
     content["limits"]["rate"] = -1.0
     content["trades"]["paging"]["page"] = 0
     content["trades"]["fields"]["price"]["as"] = "float"
-    del content["symbols"]["id"]
+    del content["symbols"]["native"]
     lines: dict[Path, int] = {
         ("axis",): 9, ("titel",): 2, ("limits",): 4, ("limits", "rate"): 5,
         ("trades", "paging", "page"): 30, ("trades", "fields", "price"): 12, ("symbols",): 20,
@@ -164,7 +256,7 @@ def test_all_mistakes_are_said_at_once_by_line() -> None:
         ["line 5", "limits.rate"],
         ["line 9", "axis"],
         ["line 12", "trades.fields.price.as"],
-        ["line 20", "symbols.id"],
+        ["line 20", "symbols.native"],
         ["line 30", "trades.paging.page"],
     ]
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import yaml
 
 from schemahub.core.errors import SpecError
-from schemahub.core.spec import ExchangeSpec, build
+from schemahub.core.spec import ExchangeSpec
+from schemahub.core.spec_reading import build
 
 LARGEST = 64 * 1024
 DEEPEST = 32
