@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterator
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
@@ -90,7 +90,7 @@ def _mistakes(told: list[ErrorDetails], data: object) -> Iterator[tuple[_Path, s
             yield place, _said(several[0])
 
 
-def _place(one: ErrorDetails, data: object) -> _Path:
+def _place(one: ErrorDetails, data: Any) -> _Path:  # noqa: ANN401  (what YAML gives)
     """Where it is in the file: pydantic's own words for the kinds of a field are left out."""
     if one["type"] == MISPLACED:
         return one["loc"] + tuple(one["ctx"]["place"].split("."))
