@@ -57,7 +57,7 @@ WRONG = [
     (
         "buy: buy, sell: sell",
         "buy: buy, sell: buy",
-        "trades.fields.side.sell: buy and sell must be two different words",
+        "trades.fields.side.sell: buy and sell must be two different words of one kind",
     ),
     (
         "from: price",
