@@ -247,3 +247,21 @@ def _wrong(path: Path, mistakes: list[tuple[int, str]]) -> SpecError:
         last = max(line for line, _ in mistakes)
         said.append(f"line {last}: and {len(mistakes) - _MOST_TOLD} more mistakes")
     return SpecError(f"{path} is not a valid exchange spec: {count}", tuple(said), _DO)
+
+
+def create(path: Path, text: str) -> bool:
+    """Write a new file, with the folders to it; False if there is one of that name.
+
+    Raises ConfigError if it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be written", str(error), "name another folder with --dir"
+        ) from None
+    return True

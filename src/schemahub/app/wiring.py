@@ -22,10 +22,11 @@ from schemahub.adapters.specs import SpecFiles
 from schemahub.adapters.store_local import LocalStore
 from schemahub.adapters.tasks import GRACE, Processes, Threads
 from schemahub.adapters.zstd import Zstd
+from schemahub.app.own_specs import spec_files
 from schemahub.core.errors import ConfigError, StoreError, UsageError
 from schemahub.core.gate import Gate
 from schemahub.core.layout import Market, spelt
-from schemahub.core.settings import Settings, default_exchanges
+from schemahub.core.settings import Settings
 from schemahub.core.spec import ExchangeSpec
 from schemahub.pipelines.compact import Choose, Compact
 from schemahub.pipelines.garbage import Garbage
@@ -91,26 +92,8 @@ class App:
         return Lake(self.store, Zstd(), self.metrics)
 
     @cached_property
-    def own_specs(self) -> Path | None:
-        """The folder of the user's own specs, there or not; None where no user has a home."""
-        try:
-            return Path(self.settings.exchanges).expanduser()
-        except RuntimeError:
-            return None
-
-    @cached_property
     def spec_files(self) -> SpecFiles:
-        """Raises ConfigError if a folder that somebody named is not there."""
-        folder = self.own_specs
-        default, _ = default_exchanges(os.environ)
-        if self.settings.exchanges != default and (folder is None or not folder.is_dir()):
-            raise ConfigError(
-                f"there is no folder {self.settings.exchanges}",
-                "`exchanges` in the settings names it as that of your own exchange specs",
-                "`schemahub exchange new NAME` makes it; `schemahub config show --origin` says "
-                "where the setting is from",
-            )
-        return SpecFiles(folder)
+        return spec_files(self.settings)
 
     @cached_property
     def specs(self) -> Specs:

@@ -131,7 +131,7 @@ class Conformance:
             problem = Finding("symbols", "unknown", "the spec names no list of markets")
         else:
             try:
-                seeds = listed(self.source)
+                seeds = listed(self.source).seeds
             except (BadAnswer, Refused) as error:
                 problem = Finding("symbols", "failed", str(error))
         market = Market(spec.exchange, self.symbol or _likely(seeds))
