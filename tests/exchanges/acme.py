@@ -25,18 +25,18 @@ def history(trades: int = 3_000, seed: int = 1, step: int = 1) -> list[Row]:
     dice = random.Random(seed)
     now = time.time_ns() // 1_000_000
     price = 6_500_000
-    moment = now - 300 * trades
+    moment = 0
     rows = []
     for number in range(trades):
         bought = dice.random() < 0.5
         price += dice.choice((0, 1, 2)) * (1 if bought else -1)
         moment += dice.choice((0, 0, 150, 600))
         rows.append({
-            "i": 1 + number * step, "t": min(moment, now),
+            "i": 1 + number * step, "t": moment,
             "p": f"{price // 100}.{price % 100:02}", "q": f"0.{dice.randint(1, 9999):04}",
             "s": "S" if bought else "B",
         })  # fmt: skip
-    return rows
+    return [{**row, "t": row["t"] - moment + now} for row in rows]
 
 
 @dataclass

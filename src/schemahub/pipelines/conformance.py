@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from schemahub.core import conformance as points
 from schemahub.core import page as pages
@@ -11,14 +12,18 @@ from schemahub.core import paging
 from schemahub.core.conformance import Finding, Seen
 from schemahub.core.errors import BadAnswer, ExchangeError, Refused, UsageError
 from schemahub.core.layout import Market
-from schemahub.core.page import Answer
+from schemahub.core.page import Answer, Request
 from schemahub.core.paging import Ask
 from schemahub.core.sample import sampled
 from schemahub.core.trade import Trade
-from schemahub.pipelines.seed import Seed, listed
+from schemahub.core.wire import Reader
+from schemahub.pipelines.seed import Listing, Seed, listed
 from schemahub.pipelines.source import Source
+from schemahub.ports import Http
 
-# None of the exchanges there are lists these; letters only, as some refuse to parse others.
+T = TypeVar("T")
+
+# No exchange lists these; letters only, as some refuse to parse anything else.
 NO_MARKET = "QZXQ-ZXQZ"
 _LIKELY = ("BTC-USDT", "BTC-USD", "BTC-USDC", "BTC-EUR")
 
@@ -30,6 +35,9 @@ class Conformance:
     source: Source
     symbol: str | None = None
     asked: list[Seen] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.source = replace(self.source, http=_Once(self.source.http, self.source.reader))
 
     def run(self) -> Iterator[Finding]:
         """A finding for every point, as they are known. Raises Unreachable, Throttled, UsageError.
@@ -125,17 +133,17 @@ class Conformance:
     def _symbols(self) -> tuple[Finding, Market]:
         """What the list of markets shows, and the market to ask for. Raises UsageError."""
         spec = self.source.spec
-        seeds: tuple[Seed, ...] = ()
-        problem: Finding | None = None
+        listing, problem = Listing((), 0), None
         if spec.symbols.path is None:
             problem = Finding("symbols", "unknown", "the spec names no list of markets")
         else:
             try:
-                seeds = listed(self.source).seeds
+                listing = listed(self.source)
             except (BadAnswer, Refused) as error:
-                problem = Finding("symbols", "failed", str(error))
-        market = Market(spec.exchange, self.symbol or _likely(seeds))
-        return problem or _spelt(seeds, market, self.source), market
+                hint = "see symbols.rows, its fields, and whether `native` spells them so"
+                problem = Finding("symbols", "failed", f"{error}; {hint}")
+        market = Market(spec.exchange, self.symbol or _likely(listing.seeds))
+        return problem or _spelt(listing, market, self.source), market
 
     def _refusal(self) -> Finding:
         """How a market is refused that there is not."""
@@ -176,21 +184,35 @@ def _likely(seeds: tuple[Seed, ...]) -> str:
     )
 
 
-def _spelt(seeds: tuple[Seed, ...], market: Market, source: Source) -> Finding:
-    """Whether our spelling of the listed markets is the exchange's own."""
-    own = {
-        seed.symbol: (seed.native, source.spec.native(Market(market.exchange, seed.symbol)))
-        for seed in seeds
-    }
-    wrong = {symbol: pair for symbol, pair in own.items() if pair[0] != pair[1]}
-    said = f"{len(own)} markets listed, {sum(seed.online for seed in seeds)} online"
-    if market.symbol not in own:
+def _spelt(listing: Listing, market: Market, source: Source) -> Finding:
+    """Whether the market is listed, and spelt as we spell it: `listed` leaves out all others."""
+    seeds = listing.seeds
+    said = f"{len(seeds)} markets listed, {sum(seed.online for seed in seeds)} online"
+    if listing.skipped:
+        said += f"; {listing.skipped} rows are none that `native` spells"
+    if market.symbol not in {seed.symbol for seed in seeds}:
         return Finding("symbols", "failed", f"{said}; {market.symbol} is not among them")
-    if market.symbol in wrong:
-        native, ours = wrong[market.symbol]
-        return Finding("symbols", "failed", f"{said}; {market.symbol} is {native}, not {ours}")
-    if not wrong:
-        return Finding("symbols", "ok", f"{said}, each spelt as `native` does")
-    symbol, (native, ours) = next(iter(wrong.items()))
-    said = f"{said}; {len(wrong)} are spelt otherwise, as {symbol}: {native}, not {ours}"
-    return Finding("symbols", "failed" if 2 * len(wrong) > len(own) else "ok", said)
+    return Finding("symbols", "ok", f"{said}; {market.symbol} is {source.spec.native(market)}")
+
+
+@dataclass(frozen=True)
+class _Once:
+    """ports.Http that takes the first answer as it is: here it is judged, not needed."""
+
+    http: Http
+    reader: Reader
+
+    def fetch(self, request: Request, read: Callable[[Answer], T]) -> T:
+        """Only where the exchange says that we ask too fast is it asked again."""
+
+        def heed(answer: Answer) -> Answer:
+            complaint = self.reader.complaint(answer.body)
+            if complaint is not None and complaint[0] == "throttled":
+                raise BadAnswer(
+                    "the exchange says that we ask too fast",
+                    f"{answer.url}: {complaint[1]}",
+                    throttled=True,
+                )
+            return answer
+
+        return read(self.http.fetch(request, heed))
