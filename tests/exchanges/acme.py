@@ -26,7 +26,7 @@ def history(trades: int = 3_000, seed: int = 1, step: int = 1) -> list[Row]:
     now = time.time_ns() // 1_000_000
     price = 6_500_000
     moment = 0
-    rows = []
+    rows: list[Row] = []
     for number in range(trades):
         bought = dice.random() < 0.5
         price += dice.choice((0, 1, 2)) * (1 if bought else -1)

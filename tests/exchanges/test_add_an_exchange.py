@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from schemahub.core.spec import Errors, Paging, Rule, Statuses, Symbols, TimeField
+from schemahub.core.spec import Errors, Paging, Rule, Statuses, Symbols
+from schemahub.core.spec_fields import TimeField
 from tests.e2e.world import Said, here
 from tests.exchanges.acme import Acme, serving
 

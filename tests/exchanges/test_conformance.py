@@ -15,6 +15,8 @@ from schemahub.core.errors import Unreachable, UsageError
 from schemahub.core.settings import Settings
 from schemahub.core.spec_reading import build
 from schemahub.pipelines.conformance import Conformance
+from schemahub.sandbox import Generated, Sandbox
+from schemahub.sandbox.dialects import DIALECTS
 from tests.exchanges.acme import Acme, history, serving
 from tests.exchanges.test_add_an_exchange import block
 
@@ -149,7 +151,7 @@ ALSO = {
         (Acme(cursor="skips"), None, "adjacency", "is number 1 from the cursor"),
         (Acme(cap=100), None, "page", "page is probably 100"),
         (Acme(), says("trades", "paging", "page", value=100), "page", ""),
-        (Acme(head="oldest"), None, "newest", "an answer without a cursor now ends at"),
+        (Acme(head="oldest"), None, "newest", "an answer without a cursor ends at"),
         (Acme(disorder=True), None, "order", "up and down"),
         (Acme(duplicated()), None, "ids", "stands twice"),
         (Acme(told_twice()), None, "ids", "stands twice"),
@@ -202,6 +204,22 @@ def test_what_cannot_be_told_is_unknown_and_not_failed(
     assert found[point].verdict == "unknown", found
     assert evidence in found[point].evidence
     assert verdicts(found, "failed") == set()
+
+
+@pytest.mark.parametrize("exchange", DIALECTS)
+def test_the_built_in_specs_fit_the_sandbox_that_was_written_without_them(
+    exchange: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("schemahub.adapters.http.client.retry_delay", lambda attempt, dice: 0.0)
+    spec = App(Settings()).specs.of(exchange)
+    limits = spec.limits.model_copy(update={"rate": 1000.0, "burst": 100})
+    spec = spec.model_copy(update={"limits": limits})
+    with Sandbox({"BTC-USD": Generated(seed=3, trades=22_000)}, dialect=exchange) as box:
+        app = App(Settings())
+        found = {one.point: one for one in Conformance(app.connect(spec, box.url)).run()}
+    assert verdicts(found, "failed") == set(), found
+    assert verdicts(found, "unknown") <= {"clock", "refusal"}, found
+    assert app.metrics.count("request.answered") <= 25
 
 
 def test_a_market_is_taken_from_the_list_or_named() -> None:

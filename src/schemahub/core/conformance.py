@@ -338,18 +338,19 @@ def newest(first: Seen, last: Seen, others: Sequence[Seen], beyond: Seen | None)
     `first` and `last` are such answers, `others` what came between; `beyond` what lies above
     `last`, where that can be asked.
     """
-    top = max((trade.position for one in (first, *others) for trade in one.trades), default=None)
-    head = max((trade.position for trade in last.trades), default=None)
-    if top is None or head is None:
+    before = [trade for one in (first, *others) for trade in one.trades]
+    if not before or not last.trades:
         return Finding("newest", "unknown", "no trade was told")
-    if head < top:
-        why = f"{top} was told before, an answer without a cursor now ends at {head}"
+    top, head = max(before, key=_place), last.ordered[-1]
+    if _place(head) < _place(top):
+        why = f"id {top.trade_id} was told, and an answer without a cursor ends at {head.trade_id}"
         return Finding("newest", "failed", why)
-    after = 0 if beyond is None else sum(trade.position > head for trade in beyond.trades)
-    if after > max(_FEW, len(last.rows) // 2):
-        why = f"{after} trades lie above {head}, where an answer without a cursor ends"
-        return Finding("newest", "failed", f"{why}: it does not tell the newest")
-    return Finding("newest", "ok", f"nothing seen is newer than {head}, the newest told")
+    above = 0 if beyond is None else sum(_place(trade) > _place(head) for trade in beyond.trades)
+    if above > max(_FEW, len(last.rows) // 2):
+        why = f"{above} trades lie above id {head.trade_id}, where an answer without a cursor ends"
+        return Finding("newest", "failed", why)
+    said = f"no trade seen is newer than id {head.trade_id}, the newest told"
+    return Finding("newest", "ok", said)
 
 
 def after(seen: Seen, spec: ExchangeSpec) -> Ask | None:

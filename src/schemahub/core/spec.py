@@ -12,31 +12,18 @@ import json
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, field_validator, model_validator
 
 from schemahub.core.axis import AXES, Axis, Kind
 from schemahub.core.errors import UsageError
 from schemahub.core.layout import Market
+from schemahub.core.spec_fields import Fields, Source, Strict, Text, Word, at
 from schemahub.core.times import duration
 
-Text = Annotated[str, Field(min_length=1, max_length=500)]
 Status = Annotated[int, Field(ge=100, le=599)]
 
 
-MISPLACED = "misplaced"
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-def _at(place: str, said: str) -> PydanticCustomError:
-    """A mistake between fields, told at `place`: the path from here of the one to correct."""
-    return PydanticCustomError(MISPLACED, "{said}", {"said": said, "place": place})
-
-
-class Limits(_Strict):
+class Limits(Strict):
     """The exchange's published limit: a token bucket of `burst`, filled at `rate` a second.
 
     `scope` says what it counts: requests of one address to the host, or to each market.
@@ -49,14 +36,14 @@ class Limits(_Strict):
     penalty: Annotated[float, Field(ge=0, le=86_400)] = 0.0
 
 
-class Statuses(_Strict):
+class Statuses(Strict):
     """HTTP statuses where this exchange means something of its own by them."""
 
     refused: tuple[Status, ...] = (400, 401, 403, 404, 405, 410, 451)
     throttled: tuple[Status, ...] = (418, 429)
 
 
-class Errors(_Strict):
+class Errors(Strict):
     """How an answer of status 200 says that it is none.
 
     `at` is the path of a value; absent, null, empty or one of `fine` it means that all is
@@ -70,7 +57,7 @@ class Errors(_Strict):
     refused: tuple[Text, ...] = ()
 
 
-class Provable(_Strict):
+class Provable(Strict):
     """What a range without a hole proves. `by: nothing` is told in every certificate."""
 
     by: Literal["ids", "nothing"]
@@ -78,7 +65,7 @@ class Provable(_Strict):
     why: Text
 
 
-class Symbols(_Strict):
+class Symbols(Strict):
     """How markets are spelt and listed.
 
     `native` spells BASE-QUOTE; `long` does so where base or quote has more than three
@@ -120,10 +107,10 @@ class Symbols(_Strict):
     def _currencies(self) -> Symbols:
         ways = [bool(self.base and self.quote), bool(self.pair), bool(self.quotes)]
         if self.path is not None and sum(ways) != 1:
-            raise _at("path", "a list of markets needs one of: base and quote, pair, quotes")
+            raise at("path", "a list of markets needs one of: base and quote, pair, quotes")
         if self.path is not None and self.id is None and not self.quotes:
             said = "a list of markets needs id, unless it is one of spellings that end in quotes"
-            raise _at("id", said)
+            raise at("id", said)
         return self
 
 
@@ -131,7 +118,7 @@ Rule = Literal["newest_below", "oldest_from", "oldest_after", "time_window", "la
 CursorUnit = Literal["s", "ms", "us", "ns"]
 
 
-class Paging(_Strict):
+class Paging(Strict):
     """A named rule of `paging.py`, the names of its parameters, and rows an answer can hold.
 
     `cursor` takes an id, or on an axis of time a time in `unit`; `time_window` has two,
@@ -157,101 +144,11 @@ class Paging(_Strict):
         }.get(self.rule, ("cursor",))
         for name in wanted:
             if getattr(self, name) is None:
-                raise _at(name, f"is needed by rule {self.rule}")
+                raise at(name, f"is needed by rule {self.rule}")
         return self
 
 
-Source = Annotated[str, Field(min_length=1, max_length=500)] | Annotated[int, Field(ge=0, le=999)]
-"""A field of a row: its name, or its index where rows are arrays."""
-Word = str | bool | int
-
-
-class IdField(_Strict):
-    source: Source = Field(alias="from")
-    as_: Literal["integer", "integer_text"] = Field(alias="as")
-
-
-class DecimalField(_Strict):
-    """`signed_number`, `signed_text`: the size without its sign, which tells the side."""
-
-    source: Source = Field(alias="from")
-    as_: Literal["decimal_text", "decimal_number", "signed_text", "signed_number"] = Field(
-        alias="as"
-    )
-
-
-class TimeField(_Strict):
-    """`unix_*` are JSON numbers, `unix_*_text` the same in strings; both may have decimals."""
-
-    source: Source = Field(alias="from")
-    as_: Literal[
-        "iso_time", "unix_s", "unix_ms", "unix_us", "unix_ns",
-        "unix_s_text", "unix_ms_text", "unix_us_text", "unix_ns_text",
-    ] = Field(alias="as")  # fmt: skip
-
-
-class SideField(_Strict):
-    """`of` says whose side the wire's word is; the table always holds the taker's.
-
-    `as: sign` takes it from the sign of a number: buy is above zero.
-    """
-
-    source: Source = Field(alias="from")
-    as_: Literal["word", "sign"] = Field(alias="as", default="word")
-    of: Literal["taker", "maker"]
-    buy: Word | None = None
-    sell: Word | None = None
-
-    @model_validator(mode="after")
-    def _differ(self) -> SideField:
-        words = (self.buy, self.sell)
-        if self.as_ == "sign" and words != (None, None):
-            raise _at("as", "a sign needs no words for buy and sell")
-        # A list of both is read as one type: 1 and true would be the same to it.
-        if self.as_ == "word" and (
-            None in words or self.buy == self.sell or type(self.buy) is not type(self.sell)
-        ):
-            raise _at("sell", "buy and sell must be two different words of one kind")
-        return self
-
-
-class Fields(_Strict):
-    trade_id: IdField
-    side: SideField
-    price: DecimalField
-    quantity: DecimalField
-    trade_ts: TimeField
-
-    @model_validator(mode="after")
-    def _signs(self) -> Fields:
-        signed = self.quantity.as_.startswith("signed_")
-        tells = self.side.as_ == "sign" and self.side.source == self.quantity.source
-        if self.price.as_.startswith("signed_") or signed != (self.side.as_ == "sign"):
-            said = "the sign of a size is the side: quantity as signed_*, side as sign, or neither"
-            raise _at("side.as", said)
-        if signed and not tells:
-            raise _at("side.from", "side as sign is taken from the field of quantity")
-        return self
-
-    @model_validator(mode="after")
-    def _distinct(self) -> Fields:
-        sources = {column: getattr(self, column).source for column in type(self).model_fields}
-        if len({type(name) for name in sources.values()}) > 1:
-            msg = "from is the name of a field in all columns, or an index in all"
-            raise ValueError(msg)
-        if self.side.as_ == "sign":
-            # The sign of a field is told apart from its size.
-            del sources["side"]
-        first: dict[str | int, str] = {}
-        for column, name in sources.items():
-            if name in first:
-                said = f"{first[name]} and {column} are taken from the same field: {name}"
-                raise _at(f"{column}.from", said)
-            first[name] = column
-        return self
-
-
-class Trades(_Strict):
+class Trades(Strict):
     """`rows` is the path of the list of trades in an answer; `*` is the one list there.
 
     `tombstone` are fields with the values by which the exchange marks an id as void.
@@ -276,7 +173,7 @@ class Trades(_Strict):
     @model_validator(mode="after")
     def _symbol(self) -> Trades:
         if sum(text.count("{symbol}") for text in (self.path, *self.params.values())) != 1:
-            raise _at("path", "path or params must hold {symbol} once")
+            raise at("path", "path or params must hold {symbol} once")
         return self
 
     @model_validator(mode="after")
@@ -284,7 +181,7 @@ class Trades(_Strict):
         kind = type(self.fields.trade_id.source)
         if any(type(name) is not kind for name in self.tombstone):
             said = "tombstone names fields as the columns do: all by name, or all by index"
-            raise _at("tombstone", said)
+            raise at("tombstone", said)
         return self
 
 
@@ -296,7 +193,7 @@ _RULES_OF: dict[Kind, tuple[Rule, ...]] = {
 _SHORT = 3  # letters
 
 
-class ExchangeSpec(_Strict):
+class ExchangeSpec(Strict):
     """Everything that SchemaHub knows of one exchange. Times are in seconds."""
 
     exchange: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
@@ -343,16 +240,16 @@ class ExchangeSpec(_Strict):
         rule, unit = self.trades.paging.rule, self.trades.paging.unit
         if rule not in _RULES_OF[self.axis]:
             said = f"axis {self.axis} is asked by one of {', '.join(_RULES_OF[self.axis])}"
-            raise _at("trades.paging.rule", said)
+            raise at("trades.paging.rule", said)
         if (unit is not None) != (self.axis == "time"):
             said = "an axis of time needs trades.paging.unit, and no other has one"
-            raise _at("trades.paging.unit", said)
+            raise at("trades.paging.unit", said)
         if self.axis == "ids" and self.provable.by != "ids":
             said = "axis ids means ids without holes: provable by ids; else it is sparse_ids"
-            raise _at("provable.by", said)
+            raise at("provable.by", said)
         if self.axis == "sparse_ids" and self.provable.by != "nothing":
             said = "ids that skip prove nothing: provable by nothing; else the axis is ids"
-            raise _at("provable.by", said)
+            raise at("provable.by", said)
         return self
 
     def __hash__(self) -> int:

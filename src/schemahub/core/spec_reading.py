@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ValidationError
 
 from schemahub.core.errors import SpecError
-from schemahub.core.spec import MISPLACED, ExchangeSpec
+from schemahub.core.spec import ExchangeSpec
+from schemahub.core.spec_fields import MISPLACED
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails

@@ -10,7 +10,7 @@ from schemahub.core import conformance as points
 from schemahub.core import page as pages
 from schemahub.core import paging
 from schemahub.core.conformance import Finding, Seen
-from schemahub.core.errors import BadAnswer, ExchangeError, Refused, UsageError
+from schemahub.core.errors import BadAnswer, Refused, Unreachable, UsageError
 from schemahub.core.layout import Market
 from schemahub.core.page import Answer, Request
 from schemahub.core.paging import Ask
@@ -97,10 +97,11 @@ class Conformance:
         older = self._beside(market, known)
         neighbours = [*older, first] if not older or points.joined(older[0], known) else older
         yield points.contiguity(neighbours, spec)
-        yield points.page([first, *older], self._more(market), spec)
         last = self._ask(market, paging.head(spec.trades.paging))
         between = [seen for seen in (middle, *older) if seen is not None]
         yield points.newest(first, last, between, self._above(market, last))
+        # Last of all: some answer too large a limit with an error that is tried again.
+        yield points.page([first, *older], self._more(market), spec)
 
     def _beside(self, market: Market, known: list[Trade]) -> list[Seen]:
         """The page of older trades; with the one after it, if that is not the known one."""
@@ -121,7 +122,7 @@ class Conformance:
         head = paging.head(rules)
         try:
             return self._ask(market, Ask(limit=2 * rules.page, window=head.window))
-        except (BadAnswer, Refused):
+        except (BadAnswer, Refused, Unreachable):
             return None
 
     def _above(self, market: Market, last: Seen) -> Seen | None:
@@ -155,10 +156,9 @@ class Conformance:
             return Finding("refusal", "ok", f"a market that there is not: HTTP {refused.status}")
         except BadAnswer as bad:
             return Finding("refusal", "failed", f"{bad}: add it to statuses.refused")
-        except ExchangeError as error:
-            return Finding(
-                "refusal", "failed", f"a market that there is not is tried again: {error}"
-            )
+        except Unreachable as error:
+            said = "a market that there is not looks like an outage, and is tried again"
+            return Finding("refusal", "unknown", f"{said}: {error}")
         complaint = self.source.reader.complaint(answer.body)
         return points.refusal(answer, complaint, self.source.reader)
 
