@@ -258,9 +258,9 @@ def create(path: Path, text: str) -> bool:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
-    except FileExistsError:
-        return False
     except OSError as error:
+        if path.exists():
+            return False
         raise ConfigError(
             f"{path} cannot be written", str(error), "name another folder with --dir"
         ) from None

@@ -135,7 +135,7 @@ def new(shell: Shell, /, **options: Any) -> int:
         )
     folder = Path(options["folder"]) if options["folder"] else own_folder(shell.app.settings)
     if folder is None:
-        raise ConfigError("you have no home folder", "", "name a folder: --dir D")
+        raise ConfigError("there is no home folder", "HOME is not set", "name a folder: --dir D")
     path = folder / f"{name}.yaml"
     if not create(path, scaffold(name)):
         raise UsageError(

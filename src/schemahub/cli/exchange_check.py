@@ -48,7 +48,11 @@ def check(shell: Shell, /, **options: Any) -> int:
       schemahub exchange check acme.yaml --live --market BTC-USDT
     """
     if options["live"] and options["base_url"]:
-        raise UsageError("--live and --base-url exclude each other", "", "leave one out")
+        raise UsageError(
+            "--live and --base-url exclude each other",
+            "--live asks the base_url of the spec, --base-url another",
+            "leave one out",
+        )
     path: Path = options["file"]
     told: dict[str, Any] = {"file": str(path), "valid": True, "mistakes": []}
     try:
@@ -112,7 +116,9 @@ def _conformance(shell: Shell, spec: ExchangeSpec, url: str, symbol: str | None)
     if symbol is not None:
         symbol = symbol.rpartition(":")[2].upper()
         if "-" not in symbol.strip("-"):
-            raise UsageError(f"{symbol!r} is not a market", "", "write it like BTC-USDT")
+            raise UsageError(
+                f"{symbol!r} is not a market", "a market is BASE-QUOTE", "write it like BTC-USDT"
+            )
     found = []
     for finding in Conformance(app.connect(spec, url), symbol).run():
         shell.detail(f"{finding.point}: {finding.verdict}")
