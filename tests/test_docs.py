@@ -27,7 +27,7 @@ from schemahub.sandbox import KINDS
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))]
-COMMON = {"lake", "s3_bucket", "quiet", "verbose", "no_progress", "debug"}
+COMMON = {"lake", "s3_bucket", "exchanges", "quiet", "verbose", "no_progress", "debug"}
 COMMON |= {"base_urls", "rate_share", "help"}
 
 _FENCE = re.compile(r"^```[^\n]*\n.*?^```$", re.MULTILINE | re.DOTALL)

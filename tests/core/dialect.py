@@ -12,7 +12,8 @@ from urllib.parse import urlencode
 from schemahub.core.layout import Market
 from schemahub.core.page import Answer, Page, read
 from schemahub.core.paging import Ask
-from schemahub.core.spec import ExchangeSpec, build
+from schemahub.core.spec import ExchangeSpec
+from schemahub.core.spec_reading import build
 from schemahub.core.wire import Reader
 
 MARKET = Market("acme", "BTC-USD")

@@ -9,6 +9,7 @@ import pytest
 from schemahub.core.errors import ConfigError, SchemaHubError, UsageError
 from schemahub.core.settings import (
     DEFAULT_EXCHANGE,
+    EXCHANGES,
     MAX_THREADS,
     Settings,
     layer,
@@ -56,6 +57,29 @@ def test_flag_goes_before_environment_before_file_before_default() -> None:
 
 
 @pytest.mark.parametrize(
+    ("environ", "value", "origin"),
+    [
+        ({}, EXCHANGES, "default"),
+        ({"XDG_CONFIG_HOME": "/x"}, "/x/schemahub/exchanges", "environment XDG_CONFIG_HOME"),
+        ({"XDG_CONFIG_HOME": "/x/"}, "/x/schemahub/exchanges", "environment XDG_CONFIG_HOME"),
+        ({"XDG_CONFIG_HOME": "x"}, EXCHANGES, "default"),
+        ({"XDG_CONFIG_HOME": ""}, EXCHANGES, "default"),
+        (
+            {"XDG_CONFIG_HOME": "/x", "SCHEMAHUB_EXCHANGES": "/own"},
+            "/own",
+            "environment SCHEMAHUB_EXCHANGES",
+        ),
+    ],
+)
+def test_the_users_own_specs_are_where_other_programs_have_their_settings(
+    environ: dict[str, str], value: str, origin: str
+) -> None:
+    settings, origins = layer({}, environ, {}, PATH)
+    assert settings.exchanges == value
+    assert next(one.origin for one in origins if one.name == "exchanges") == origin
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("workers", 0),
@@ -93,6 +117,9 @@ def test_flag_goes_before_environment_before_file_before_default() -> None:
         ("aws_endpoint_url", "http://user:password@host"),
         ("aws_endpoint_url", "http://host/?a=b"),
         ("exchange", []),
+        ("exchanges", ""),
+        ("exchanges", 5),
+        ("exchanges", "s3://bucket/specs"),
         ("rate_share", "0"),
         ("rate_share", "2"),
         ("rate_share", "1/0"),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path as Pathlib
 from typing import Any
 
 import pytest
 
 from schemahub.core.errors import SpecError
 from schemahub.core.layout import Market
-from schemahub.core.spec import ExchangeSpec, build
+from schemahub.core.spec import ExchangeSpec
+from schemahub.core.spec_reading import FILL_IN, build, schema
 from tests.core.dialect import SPEC, data
 
 Path = tuple[str | int, ...]
@@ -65,13 +68,17 @@ def test_a_good_spec_is_what_it_says() -> None:
         (("base_url",), "https://x?y", "must match pattern"),
         (("base_url",), "https://x y", "must match pattern"),
         (("axis",), "blocks", "must be 'ids', 'sparse_ids' or 'time'"),
-        (("axis",), "time", "an axis of time needs trades.paging.unit"),
-        (("axis",), "sparse_ids", "ids that skip prove nothing"),
         (("provable",), "ids", "must be fields with their values"),
         (("provable", "by"), "faith", "must be 'ids' or 'nothing'"),
         (("provable", "by"), "nothing", "axis ids means ids without holes"),
         (("history",), "long", "write all, or how far back it goes, like 24h or 90d"),
         (("quantity_unit",), "contracts", "sizes in contracts cannot be put into"),
+        (
+            ("axis",),
+            "tmie",
+            "must be 'ids', 'sparse_ids' or 'time', not 'tmie'; did you mean time?",
+        ),
+        (("axis",), 5, "must be 'ids', 'sparse_ids' or 'time', not 5"),
         (("first_id",), -1, "greater than or equal to 0"),
         (("first_id",), "1", "valid integer"),
         (("first_id",), 1.0, "valid integer"),
@@ -84,7 +91,11 @@ def test_a_good_spec_is_what_it_says() -> None:
         (("limits", "rate"), 0.0, "greater than 0"),
         (("limits", "rate"), float("nan"), "not nan"),
         (("limits", "burst"), 0, "greater than or equal to 1"),
-        (("limits", "scope"), "planet", "must be 'host'"),
+        (
+            ("limits", "scope"),
+            "hosts",
+            "must be 'host' or 'market', not 'hosts'; did you mean host?",
+        ),
         (("statuses",), {"refused": [99]}, "greater than or equal to 100"),
         (("statuses",), {"throttled": ["429"]}, "valid integer"),
         (("statuses",), {"throttled": 429}, "must be a list"),
@@ -94,33 +105,15 @@ def test_a_good_spec_is_what_it_says() -> None:
         (("symbols", "online"), [None], "must be text"),
         (("symbols", "status"), True, "must be text, but YAML reads it as True; put it in quotes"),
         (("trades", "path"), "products/{symbol}", "must start with /"),
-        (("trades", "path"), "/products", "path or params must hold {symbol} once"),
-        (("trades", "path"), "/{symbol}/{symbol}", "path or params must hold {symbol} once"),
+        (("trades", "path"), "/products", "must hold {symbol} once"),
+        (("trades", "path"), "/{symbol}/{symbol}", "must hold {symbol} once"),
         (("trades", "chunk_pages"), 0, "greater than or equal to 1"),
         (("trades", "paging", "rule"), "after", "must be 'newest_below'"),
         (("trades", "paging", "page"), 1, "greater than or equal to 2"),
-        (("trades", "paging", "cursor"), ..., "newest_below needs cursor"),
-        (("trades", "paging", "unit"), "s", "no other has one"),
-        (("trades", "params"), {"pair": "{symbol}"}, "path or params must hold {symbol} once"),
-        (("trades", "tombstone"), {0: "x"}, "tombstone names fields as the columns do"),
-        (("errors",), {"fine": ["0"]}, "is missing"),
-        (("symbols", "id"), ..., "needs id, unless it is one of spellings"),
-        (("symbols", "pair"), "name", "needs one of: base and quote, pair, quotes"),
-        (("symbols", "base"), ..., "needs one of: base and quote, pair, quotes"),
-        (("symbols", "long"), "{base}", "once each"),
-        (("symbols", "case"), "title", "must be 'upper' or 'lower'"),
+        (("trades", "paging", "cursor"), ..., "is needed by rule newest_below"),
         (("trades", "fields", "price", "as"), "float", "must be 'decimal_text'"),
-        (("trades", "fields", "price", "from"), "", "must be the name of a field, or its index"),
-        (("trades", "fields", "price", "from"), -1, "must be the name of a field, or its index"),
-        (("trades", "fields", "price", "from"), 1.5, "must be the name of a field, or its index"),
-        (("trades", "fields", "price", "from"), True, "must be the name of a field, or its index"),
         (("trades", "fields", "price", "from"), 3, "the name of a field in all columns"),
-        (("trades", "fields", "price", "as"), "signed_text", "the sign of a size is the side"),
-        (("trades", "fields", "quantity", "as"), "signed_text", "the sign of a size is the side"),
         (("trades", "fields", "side", "as"), "sign", "a sign needs no words"),
-        (("trades", "fields", "side", "buy"), 1.5, "must be a text, true or false, or an integer"),
-        (("trades", "fields", "side", "buy"), True, "two different words of one kind"),
-        (("trades", "fields", "side", "buy"), ..., "two different words"),
         (("trades", "fields", "price"), "price", "must be fields with their values"),
         (("trades", "fields", "trade_ts", "as"), "epoch", "must be 'iso_time'"),
         (("trades", "fields", "trade_id", "as"), "text", "must be 'integer'"),
@@ -128,6 +121,11 @@ def test_a_good_spec_is_what_it_says() -> None:
         (("trades", "fields", "side", "of"), ..., "is missing"),
         (("trades", "fields", "side", "sell"), "buy", "must be two different words"),
         (("trades", "fields", "quantity", "from"), "price", "the same field: price"),
+        (
+            ("trades", "fields", "quantity", "from"),
+            "price",
+            "price and quantity are taken from the same field: price",
+        ),
         (("trades", "fields", "quantity"), ..., "is missing"),
         (("trades",), None, "must be fields with their values"),
         (("limits",), [], "must be fields with their values"),
@@ -146,10 +144,28 @@ def test_one_mistake_is_one_line_that_says_where_and_what(
 
 
 @pytest.mark.parametrize(
+    ("path", "value", "place", "said"),
+    [
+        (("price", "as"), "signed_text", "side.as", "the sign of a size is the side"),
+        (("quantity", "as"), "signed_text", "side.as", "the sign of a size is the side"),
+        (("side", "buy"), True, "side.sell", "two different words of one kind"),
+        (("side", "buy"), ..., "side.sell", "two different words"),
+    ],
+)
+def test_a_mistake_between_fields_is_told_at_the_one_to_correct(
+    path: Path, value: object, place: str, said: str
+) -> None:
+    (found,) = mistakes(changed(("trades", "fields", *path), value))
+    assert found.startswith(f"line 1: trades.fields.{place}: ")
+    assert said in found
+
+
+@pytest.mark.parametrize(
     ("path", "said"),
     [
         (("titel",), "is not a field here; did you mean title?"),
         (("wire",), "is not a field here; there are exchange, title"),
+        (("zzz",), "is not a field here; there are exchange, title"),
         (("trades", "chunkpages"), "did you mean chunk_pages?"),
         (("trades", "paging", "pages"), "did you mean page?"),
         (("trades", "fields", "price", "form"), "did you mean from?"),
@@ -167,6 +183,82 @@ def test_an_unknown_field_is_a_mistake_with_the_nearest_word(path: Path, said: s
     assert said in found[0]
 
 
+CURSORS = {"cursor": "after", "limit": "limit", "page": 1000}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "place", "said"),
+    [
+        (("axis",), "sparse_ids", "provable.by", "ids that skip prove nothing"),
+        (("axis",), "time", "trades.paging.unit", "an axis of time needs trades.paging.unit"),
+        (("provable", "by"), "nothing", "provable.by", "axis ids means ids without holes"),
+        (
+            ("trades", "paging"),
+            {"rule": "latest_only", **CURSORS},
+            "trades.paging.rule",
+            "axis ids is asked by one of newest_below, oldest_from, oldest_after",
+        ),
+        (
+            ("trades", "paging"),
+            {"rule": "time_window", "stop": "to", "unit": "ms", **CURSORS},
+            "trades.paging.start",
+            "is needed by rule time_window",
+        ),
+        (
+            ("trades", "fields", "side"),
+            {"from": "side", "as": "sign", "of": "taker", "buy": "b", "sell": "s"},
+            "trades.fields.side.as",
+            "a sign needs no words",
+        ),
+        (("symbols", "base"), ..., "symbols.path", "a list of markets needs one of"),
+        (("trades", "fields", "price", "from"), 3, "trades.fields", "an index in all"),
+    ],
+)
+def test_what_does_not_fit_together_is_told_at_the_field_to_correct(
+    path: Path, value: object, place: str, said: str
+) -> None:
+    (found,) = mistakes(changed(path, value), {(): 1, tuple(place.split(".")): 7})
+    assert found.startswith(f"line 7: {place}: ")
+    assert said in found
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        (("trades", "fields", "price", "from"), 1.5, "the name of a field, or its index"),
+        (("trades", "fields", "price", "from"), {"a": 1}, "the name of a field, or its index"),
+        (("trades", "fields", "price", "from"), -1, "greater than or equal to 0, not -1"),
+        (("trades", "fields", "side", "buy"), 1.5, "must be a word, a whole number, or true"),
+        (("trades", "tombstone"), {"f": 1.5}, "must be a word, a whole number, or true"),
+    ],
+)
+def test_a_field_of_several_kinds_is_one_mistake(path: Path, value: object, said: str) -> None:
+    (found,) = mistakes(changed(path, value))
+    where, what = found.removeprefix("line 1: ").split(": ", 1)
+    assert where.startswith(".".join(map(str, path)))
+    assert said in what
+
+
+def test_what_is_still_to_be_filled_in_is_the_only_mistake_there() -> None:
+    content = changed(("axis",), FILL_IN)
+    content["title"] = f"{FILL_IN}: its name"
+    content["trades"]["paging"]["page"] = FILL_IN
+    found = mistakes(content)
+    assert [mistake.split(": ", 1)[1] for mistake in found] == [
+        "axis: is still to be filled in",
+        "title: is still to be filled in",
+        "trades.paging.page: is still to be filled in",
+    ]
+
+
+def test_the_schema_for_editors_is_the_one_that_is_shipped() -> None:
+    """Where this fails: schemahub exchange schema > docs/exchange.schema.json."""
+    shipped = Pathlib(__file__).parents[2] / "docs" / "exchange.schema.json"
+    assert shipped.read_text(encoding="utf-8") == schema()
+    properties = json.loads(schema())["properties"]
+    assert properties.keys() == ExchangeSpec.model_fields.keys()
+
+
 @pytest.mark.parametrize("content", [None, [], "text", 5, {}, {1: 2}])
 def test_what_is_no_spec_at_all_is_known_as_such(content: object) -> None:
     assert mistakes(content)
@@ -175,6 +267,7 @@ def test_what_is_no_spec_at_all_is_known_as_such(content: object) -> None:
 def test_all_mistakes_are_said_at_once_by_line() -> None:
     content = data()
     content["axis"] = "blocks"
+    content["axis"] = "timed"
     content["titel"] = "x"
     content["limits"]["rate"] = -1.0
     content["trades"]["paging"]["page"] = 0

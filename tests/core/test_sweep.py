@@ -12,7 +12,8 @@ from schemahub.core.axis import SECOND
 from schemahub.core.page import Key, Page
 from schemahub.core.paging import NANOSECONDS, Ask
 from schemahub.core.span import Coverage, Span
-from schemahub.core.spec import ExchangeSpec, Paging, build
+from schemahub.core.spec import ExchangeSpec, Paging
+from schemahub.core.spec_reading import build
 from schemahub.core.sweep import LEAST_CAP, NotThis, Stuck, Walk, together
 from tests.core.dialect import data
 

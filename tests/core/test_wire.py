@@ -11,7 +11,7 @@ import pytest
 from schemahub.core.envelope import MAX_DEPTH, depth
 from schemahub.core.page import read
 from schemahub.core.paging import Ask
-from schemahub.core.spec import build
+from schemahub.core.spec_reading import build
 from schemahub.core.trade import Trade
 from schemahub.core.wire import EARLIEST, MAX_AHEAD, Reader, RowRefused
 from tests.core.dialect import NOW_US, READER, answer, data, row, text_of

@@ -16,7 +16,8 @@ from schemahub.core import page
 from schemahub.core.axis import AXES, IDS
 from schemahub.core.layout import Market, parse_part, parse_raw
 from schemahub.core.span import Span
-from schemahub.core.spec import ExchangeSpec, build
+from schemahub.core.spec import ExchangeSpec
+from schemahub.core.spec_reading import build
 from schemahub.core.wire import Reader
 from schemahub.pipelines import build as builds
 from schemahub.pipelines import evidence, lake, transform

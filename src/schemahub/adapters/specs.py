@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
 import yaml
 
-from schemahub.core.errors import SpecError
-from schemahub.core.spec import ExchangeSpec, build
+from schemahub.core.errors import ConfigError, SpecError
+from schemahub.core.spec import ExchangeSpec
+from schemahub.core.spec_reading import build
 
 LARGEST = 64 * 1024
 DEEPEST = 32
@@ -22,16 +23,81 @@ _LINE_ENDS = "\n\x85\u2028\u2029"  # as YAML counts lines; \r\n is one by its \n
 _Path = tuple[str | int, ...]
 
 
-def installed(own: Path | None = None) -> dict[str, Path]:
-    """The spec files there are, by exchange; one in the folder `own` goes before ours."""
-    folders = [Path(str(resources.files("schemahub") / "exchanges"))]
-    if own is not None and own.is_dir():
-        folders.append(own)
-    found = {}
-    for folder in folders:
-        for path in sorted(folder.glob("[!.]*.yaml")):
-            found[path.stem] = path
-    return dict(sorted(found.items()))
+BUILT_IN = Path(str(resources.files("schemahub") / "exchanges"))
+
+
+def installed() -> dict[str, Path]:
+    """The spec files that come with the package, by exchange."""
+    return _yaml_files(BUILT_IN)
+
+
+def _yaml_files(folder: Path) -> dict[str, Path]:
+    return {path.stem: path for path in sorted(folder.glob("[!.]*.yaml"))}
+
+
+class SpecFiles(Mapping[str, ExchangeSpec]):
+    """The package's specs and those in the folder `own`, each read when it is looked up.
+
+    Of a file that is no valid spec, or whose name is taken, the name is known all the same:
+    to look it up raises SpecError.
+    """
+
+    def __init__(self, own: Path | None = None) -> None:
+        """A folder that is not there holds none. Raises ConfigError if it cannot be read."""
+        self._ours = installed()
+        self._own = {} if own is None else _in(own)
+        self._read: dict[str, ExchangeSpec] = {}
+
+    def path(self, exchange: str) -> Path:
+        """Its file; of a name that is taken the user's. Raises KeyError."""
+        return self._own[exchange] if exchange in self._own else self._ours[exchange]
+
+    def built_in(self, exchange: str) -> bool:
+        return exchange not in self._own
+
+    def __getitem__(self, exchange: str) -> ExchangeSpec:
+        path = self.path(exchange)
+        if exchange not in self._read:
+            if exchange in self._own and exchange in self._ours:
+                raise SpecError(
+                    f"there are two specs of {exchange}",
+                    (f"one is {path}", f"the other is built in: {self._ours[exchange]}"),
+                    "give yours another name: the file's, and `exchange` in it",
+                )
+            if path.suffix != ".yaml":
+                raise SpecError(
+                    f"{path} is not read",
+                    ("the name of a spec file ends in .yaml",),
+                    f"call it {exchange}.yaml",
+                )
+            self._read[exchange] = load(path)
+        return self._read[exchange]
+
+    def __contains__(self, exchange: object) -> bool:
+        return exchange in self._own or exchange in self._ours
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted({*self._ours, *self._own}))
+
+    def __len__(self) -> int:
+        return len({*self._ours, *self._own})
+
+
+def _in(own: Path) -> dict[str, Path]:
+    """The spec files of a folder, by exchange; with those that only look like one."""
+    try:
+        files = sorted(own.iterdir())
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise ConfigError(
+            f"{own} cannot be looked into for exchange specs",
+            str(error.strerror),
+            "check its rights; `exchanges` in the settings names another folder",
+        ) from None
+    shown = [path for path in files if not path.name.startswith(".")]
+    misnamed = {path.stem: path for path in shown if path.suffix in {".yml", ".YAML", ".YML"}}
+    return {**misnamed, **_yaml_files(own)}
 
 
 def load(path: Path) -> ExchangeSpec:
@@ -180,4 +246,22 @@ def _wrong(path: Path, mistakes: list[tuple[int, str]]) -> SpecError:
     if len(mistakes) > _MOST_TOLD:
         last = max(line for line, _ in mistakes)
         said.append(f"line {last}: and {len(mistakes) - _MOST_TOLD} more mistakes")
-    return SpecError(f"{path.name} is not a valid exchange spec: {count}", tuple(said), _DO)
+    return SpecError(f"{path} is not a valid exchange spec: {count}", tuple(said), _DO)
+
+
+def create(path: Path, text: str) -> bool:
+    """Write a new file, with the folders to it; False if there is one of that name.
+
+    Raises ConfigError if it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        if path.exists():
+            return False
+        raise ConfigError(
+            f"{path} cannot be written", str(error), "name another folder with --dir"
+        ) from None
+    return True

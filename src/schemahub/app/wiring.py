@@ -13,20 +13,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import schemahub
-from schemahub.adapters import specs as spec_files
 from schemahub.adapters.clock import Stop, SystemClock
 from schemahub.adapters.dice import jitter, token
 from schemahub.adapters.lease_file import LeaseFiles
 from schemahub.adapters.leases import Board, RenewedLeases
 from schemahub.adapters.metrics import Recorder
+from schemahub.adapters.specs import SpecFiles
 from schemahub.adapters.store_local import LocalStore
 from schemahub.adapters.tasks import GRACE, Processes, Threads
 from schemahub.adapters.zstd import Zstd
+from schemahub.app.own_specs import spec_files
 from schemahub.core.axis import IDS, Axis
 from schemahub.core.errors import ConfigError, StoreError, UsageError
 from schemahub.core.gate import Gate
 from schemahub.core.layout import Market, spelt
 from schemahub.core.settings import Settings
+from schemahub.core.spec import ExchangeSpec
 from schemahub.pipelines.compact import Choose, Compact
 from schemahub.pipelines.garbage import Garbage
 from schemahub.pipelines.ingest import Ingest
@@ -91,8 +93,12 @@ class App:
         return Lake(self.store, Zstd(), self.metrics)
 
     @cached_property
+    def spec_files(self) -> SpecFiles:
+        return spec_files(self.settings)
+
+    @cached_property
     def specs(self) -> Specs:
-        return Specs({name: spec_files.load(path) for name, path in spec_files.installed().items()})
+        return Specs(self.spec_files)
 
     @cached_property
     def run_id(self) -> str:
@@ -214,16 +220,23 @@ class App:
             return dict(self._gates)
 
     def _open(self, exchange: str, counted: str) -> Source:
-        from schemahub.adapters.http import HttpClient
-
         spec = self.specs.of(exchange)
         urls = dict(self.settings.base_urls)
-        for name in urls:
+        for name in urls.keys() - self.specs.by_name.keys():
             self.specs.of(name)
+        return self.connect(spec, urls.get(exchange, spec.base_url), counted)
+
+    def connect(self, spec: ExchangeSpec, base_url: str, counted: str = "") -> Source:
+        """The exchange of a spec from anywhere, at this URL. Raises ConfigError for a bad one.
+
+        `counted` names what its limit counts together, if that is not the exchange.
+        """
+        from schemahub.adapters.http import HttpClient
+
         gate = Gate.of(spec.limits.rate, spec.limits.burst, self.settings.share)
-        self._gates[counted] = gate
+        self._gates[counted or spec.exchange] = gate
         client = HttpClient(
-            urls.get(exchange, spec.base_url),
+            base_url,
             title=spec.title,
             gate=gate,
             clock=self.clock,
@@ -341,15 +354,15 @@ class App:
         """The markets of the seeds that are online."""
         return [
             Market(name, seed.symbol)
-            for name in sorted(self.specs.by_name)
+            for name in self.specs.by_name
             for seed in read_seed(self.store, name)
             if seed.online
         ]
 
     def foreign_markets(self) -> list[Market]:
-        """Markets in the lake of exchanges that have no spec here."""
+        """Markets in the lake of exchanges that have no spec here, or no valid one."""
         held = self.lake.all_markets()
-        return [market for market in held if market.exchange not in self.specs.by_name]
+        return [market for market in held if not self.specs.readable(market.exchange)]
 
     def stored_markets(
         self,
@@ -363,7 +376,7 @@ class App:
         """
         held = sorted({*self.lake.all_markets(), *also})
         if not texts:
-            known = [market for market in held if market.exchange in self.specs.by_name]
+            known = [market for market in held if self.specs.readable(market.exchange)]
             return [market for market in known if exchange in (None, market.exchange)]
         wanted = [self.market(text, exchange) for text in texts]
         for market in wanted:

@@ -27,7 +27,7 @@ def command(context: click.Context) -> object:
 def show(shell: Shell, /, **options: Any) -> int:
     """The settings in force: flag, then environment, then schemahub.toml, then default."""
     configured = configure(shell.flags)
-    exchanges = sorted(shell.app.specs.by_name)
+    exchanges = list(shell.app.specs.by_name)
     if options["as_json"]:
         settings = {
             one.name: {"value": one.value, "origin": one.origin} for one in configured.origins

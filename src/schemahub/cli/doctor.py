@@ -80,7 +80,11 @@ def _settings(shell: Shell) -> Verdict:
 
 
 def _specs(shell: Shell) -> Verdict:
-    return "ok", ", ".join(sorted(shell.app.specs.by_name))
+    specs = shell.app.specs
+    broken = [name for name in specs.by_name if not specs.readable(name)]
+    if broken:
+        return "failed", f"not valid: {', '.join(broken)}; see `schemahub exchange list`"
+    return "ok", ", ".join(specs.by_name)
 
 
 def _lake(shell: Shell) -> Verdict:

@@ -14,7 +14,7 @@ from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
 from schemahub.cli.words import count, show, size, span, tell
 from schemahub.core.axis import IDS
-from schemahub.core.errors import Interrupted, SchemaHubError, UsageError
+from schemahub.core.errors import Interrupted, SchemaHubError, SpecError, UsageError
 from schemahub.core.layout import Market
 from schemahub.core.times import instant
 from schemahub.pipelines.ingest import Outcome
@@ -104,8 +104,15 @@ def choose(shell: Shell, texts: Sequence[str]) -> list[Market]:
 def ingest(shell: Shell, job: Job, markets: Sequence[Market], wish: Wish) -> list[Outcome]:
     """Runs the pipeline, says what happened market by market. Raises Interrupted."""
     app = shell.app
-    items: list[tuple[Source, Market]] = [(app.source(m), m) for m in markets]
+    items: list[tuple[Source, Market]] = []
     done: list[Outcome] = []
+    for market in markets:
+        try:
+            items.append((app.source(market), market))
+        except SpecError as error:
+            # Found in a seed: it must not keep the markets of other exchanges from being fetched.
+            done.append(Outcome(market, "failed", error=error))
+            job.add("ingest", done[-1])
     started = app.clock.monotonic()
     with Progress(shell):
         for outcome in app.ingest().run(items, wish, app.settings.workers):
@@ -169,8 +176,8 @@ def _plan(shell: Shell, markets: Sequence[Market], wish: Wish, *, as_json: bool)
     plans: list[dict[str, Any]] = []
     failed: list[Outcome] = []
     for market in markets:
-        source = app.source(market)
         try:
+            source = app.source(market)
             plans.append(_planned(source, plan_market(app.lake, app.threads, source, market, wish)))
         except Interrupted:
             raise

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 LONGEST_STOP = 4.8  # s; what was proven takes 4.5 s at most to be written
-COMMON = ("lake", "s3_bucket", "quiet", "verbose", "no_progress", "debug")
+COMMON = ("lake", "s3_bucket", "exchanges", "quiet", "verbose", "no_progress", "debug")
 
 
 @dataclass
@@ -81,6 +81,7 @@ def command(*, base_url: bool = False, reads: bool = False) -> Callable[[F], F]:
 _OPTIONS = (
     click.option("--lake", metavar="DIR", help="Where the lake is: a folder."),
     click.option("--s3-bucket", metavar="B", help="Where the lake is: s3://B/schemahub."),
+    click.option("--exchanges", metavar="DIR", help="Where your own exchange specs are."),
     click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
     click.option("-v", "--verbose", count=True, help="Say more."),
     click.option("--no-progress", is_flag=True, help="No progress bar."),
@@ -93,7 +94,7 @@ def shell(options: dict[str, Any], *, reads: bool = False) -> Shell:
     from schemahub.app import App, configure
 
     common = {name: options.pop(name) for name in COMMON}
-    flags = {"lake": common["lake"], "s3_bucket": common["s3_bucket"]}
+    flags = {name: common[name] for name in ("lake", "s3_bucket", "exchanges")}
     urls = options.pop("base_urls", ())
     flags["base_urls"] = urls or None
     for name in ("exchange", "workers", "chunk_concurrency", "transform_workers", "rate_share"):

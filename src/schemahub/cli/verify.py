@@ -41,7 +41,7 @@ def command(shell: Shell, /, **options: Any) -> int:
     markets = shell.app.stored_markets(options["markets"], explicit_exchange(shell))
     foreign = [] if options["markets"] else shell.app.foreign_markets()
     for market in foreign:
-        shell.say(f"{market}: not looked at, there is no spec of {market.exchange} here")
+        shell.say(f"{market}: not looked at, there is no valid spec of {market.exchange} here")
     if not markets:
         raise UsageError(
             "there is nothing to verify",

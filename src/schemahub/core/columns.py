@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from schemahub.core.fields import Word
+from schemahub.core.spec_fields import Word
 from schemahub.core.values import MAX_ID, MICRO_DIGITS, NANOSECONDS, NUMBERS
 from schemahub.core.wire import EARLIEST, MAX_AHEAD, Reader
 

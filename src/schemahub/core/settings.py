@@ -27,6 +27,8 @@ _SHARED_VARIABLES = {
 }
 # The only place that names an exchange outside its spec: what `BTC-USD` alone means.
 DEFAULT_EXCHANGE = "coinbase"
+# Where the user's own specs are; below $XDG_CONFIG_HOME if that is set.
+EXCHANGES = "~/.config/schemahub/exchanges"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,8 @@ class Settings:
 
     `base_urls` overrides a spec's base URL, by exchange; `transform_workers` 0 means one
     process a core; `rate_share` is this process's part of the exchange's limit, as `1/4`
-    where four processes share one address. `lease_ttl` is the life of a lease in seconds;
+    where four processes share one address. `exchanges` is the folder of the user's own exchange
+    specs. `lease_ttl` is the life of a lease in seconds;
     `locks_table` the DynamoDB table where leases are kept, if not in the lake.
 
     `s3_bucket` is BUCKET or BUCKET/PREFIX; if it is set the lake is there and `lake` does not
@@ -47,6 +50,7 @@ class Settings:
     aws_region: str = ""
     aws_endpoint_url: str = ""
     exchange: str = DEFAULT_EXCHANGE
+    exchanges: str = EXCHANGES
     workers: int = 3
     chunk_concurrency: int = 5
     transform_workers: int = 0
@@ -117,6 +121,8 @@ def layer(
             value, origin = file[field.name], f"file {path}"
         else:
             value, origin = field.default, "default"
+            if field.name == "exchanges":
+                value, origin = default_exchanges(environ)
         values[field.name] = _typed(field.name, value, origin)
         origins.append(Origin(field.name, values[field.name], origin))
     _choose_one_lake(values, origins)
@@ -136,6 +142,14 @@ def _variable(name: str, environ: Mapping[str, str]) -> str:
     """The variable that sets this; empty if there is none."""
     known = (f"SCHEMAHUB_{name.upper()}", *_SHARED_VARIABLES.get(name, ()))
     return next((variable for variable in known if environ.get(variable)), "")
+
+
+def default_exchanges(environ: Mapping[str, str]) -> tuple[str, str]:
+    """Where the user's specs are looked for if nobody says it, and what moved it there."""
+    home = environ.get("XDG_CONFIG_HOME", "")
+    if not home.startswith("/"):  # the variable's own standard: a relative path is void
+        return EXCHANGES, "default"
+    return f"{home.rstrip('/')}/schemahub/exchanges", "environment XDG_CONFIG_HOME"
 
 
 def _choose_one_lake(values: dict[str, Any], origins: list[Origin]) -> None:
@@ -174,7 +188,7 @@ def _typed(name: str, value: object, origin: str) -> object:
         return _base_urls(value, origin)
     if name in _PATTERNS:
         return _matching(name, value, origin)
-    if name in {"lake", "exchange"}:
+    if name in {"lake", "exchange", "exchanges"}:
         return _text(name, value, origin)
     if name == "rate_share":
         text = "1" if type(value) is int and value == 1 else value
@@ -197,6 +211,8 @@ def _text(name: str, value: object, origin: str) -> str:
         raise _wrong(name, value, origin, "a text")
     if name == "lake" and "://" in value:
         raise _wrong(name, value, origin, "a folder; for s3://B/P give s3_bucket B/P")
+    if name == "exchanges" and "://" in value:
+        raise _wrong(name, value, origin, "a folder of this machine")
     return value
 
 

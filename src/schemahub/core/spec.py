@@ -9,23 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from datetime import timedelta
-from difflib import get_close_matches
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from schemahub.core.axis import AXES, Axis, Kind
-from schemahub.core.errors import SpecError, UsageError
-from schemahub.core.fields import Fields, Source, Strict, Word
+from schemahub.core.errors import UsageError
 from schemahub.core.layout import Market
+from schemahub.core.spec_fields import Fields, Source, Strict, Text, Word, at
 from schemahub.core.times import duration
 
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
-
-Text = Annotated[str, Field(min_length=1, max_length=500)]
 Status = Annotated[int, Field(ge=100, le=599)]
 
 
@@ -113,11 +107,10 @@ class Symbols(Strict):
     def _currencies(self) -> Symbols:
         ways = [bool(self.base and self.quote), bool(self.pair), bool(self.quotes)]
         if self.path is not None and sum(ways) != 1:
-            msg = "a list of markets needs one of: base and quote, pair, quotes"
-            raise ValueError(msg)
+            raise at("path", "a list of markets needs one of: base and quote, pair, quotes")
         if self.path is not None and self.id is None and not self.quotes:
-            msg = "a list of markets needs id, unless it is one of spellings that end in quotes"
-            raise ValueError(msg)
+            said = "a list of markets needs id, unless it is one of spellings that end in quotes"
+            raise at("id", said)
         return self
 
 
@@ -151,8 +144,7 @@ class Paging(Strict):
         }.get(self.rule, ("cursor",))
         for name in wanted:
             if getattr(self, name) is None:
-                msg = f"{self.rule} needs {name}"
-                raise ValueError(msg)
+                raise at(name, f"is needed by rule {self.rule}")
         return self
 
 
@@ -181,16 +173,15 @@ class Trades(Strict):
     @model_validator(mode="after")
     def _symbol(self) -> Trades:
         if sum(text.count("{symbol}") for text in (self.path, *self.params.values())) != 1:
-            msg = "path or params must hold {symbol} once"
-            raise ValueError(msg)
+            raise at("path", "path or params must hold {symbol} once")
         return self
 
     @model_validator(mode="after")
     def _marks(self) -> Trades:
         kind = type(self.fields.trade_id.source)
         if any(type(name) is not kind for name in self.tombstone):
-            msg = "tombstone names fields as the columns do: all by name, or all by index"
-            raise ValueError(msg)
+            said = "tombstone names fields as the columns do: all by name, or all by index"
+            raise at("tombstone", said)
         return self
 
 
@@ -248,17 +239,17 @@ class ExchangeSpec(Strict):
     def _axis_fits(self) -> ExchangeSpec:
         rule, unit = self.trades.paging.rule, self.trades.paging.unit
         if rule not in _RULES_OF[self.axis]:
-            msg = f"axis {self.axis} is asked by one of {', '.join(_RULES_OF[self.axis])}"
-            raise ValueError(msg)
+            said = f"axis {self.axis} is asked by one of {', '.join(_RULES_OF[self.axis])}"
+            raise at("trades.paging.rule", said)
         if (unit is not None) != (self.axis == "time"):
-            msg = "an axis of time needs trades.paging.unit, and no other has one"
-            raise ValueError(msg)
+            said = "an axis of time needs trades.paging.unit, and no other has one"
+            raise at("trades.paging.unit", said)
         if self.axis == "ids" and self.provable.by != "ids":
-            msg = "axis ids means ids without holes: provable by ids; else it is sparse_ids"
-            raise ValueError(msg)
+            said = "axis ids means ids without holes: provable by ids; else it is sparse_ids"
+            raise at("provable.by", said)
         if self.axis == "sparse_ids" and self.provable.by != "nothing":
-            msg = "ids that skip prove nothing: provable by nothing; else the axis is ids"
-            raise ValueError(msg)
+            said = "ids that skip prove nothing: provable by nothing; else the axis is ids"
+            raise at("provable.by", said)
         return self
 
     @property
@@ -313,84 +304,3 @@ class ExchangeSpec(Strict):
             what |= {"rows": trades.rows, "tombstone": trades.tombstone}
         text = json.dumps(what, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
-
-
-def build(data: object, lines: dict[tuple[str | int, ...], int], file: str) -> ExchangeSpec:
-    """The spec in `data`, as YAML gave it; `lines` maps a path in it to its line.
-
-    Raises SpecError with every mistake at once.
-    """
-    try:
-        spec = ExchangeSpec.model_validate(_tuples(data))
-    except ValidationError as error:
-        mistakes = tuple(
-            sorted(
-                (_mistake(found, lines) for found in error.errors(include_url=False)),
-                key=_line_number,
-            )
-        )
-        raise SpecError(
-            f"{file} is not a valid exchange spec: {len(mistakes)} mistake(s)",
-            mistakes,
-            "correct these lines; docs/exchange-spec.md describes every field",
-        ) from error
-    return spec
-
-
-def _tuples(data: object) -> object:
-    # Strict pydantic wants tuples where YAML can only say lists.
-    if isinstance(data, dict):
-        return {key: _tuples(value) for key, value in data.items()}
-    if isinstance(data, list):
-        return tuple(_tuples(value) for value in data)
-    return data
-
-
-def _mistake(found: ErrorDetails, lines: dict[tuple[str | int, ...], int]) -> str:
-    path = loc = found["loc"]
-    while path and path not in lines:
-        path = path[:-1]
-    where = ".".join(str(part) for part in loc) or "the file"
-    return f"line {lines.get(path, 1)}: {where}: {_said(found)}"
-
-
-def _said(found: ErrorDetails) -> str:
-    """What is wrong, in the words of whoever writes YAML rather than pydantic's."""
-    kind, given = found["type"], found["input"]
-    if kind in _PLAIN:
-        return _PLAIN[kind]
-    if kind == "extra_forbidden":
-        name, names = str(found["loc"][-1]), _names(found["loc"][:-1])
-        close = get_close_matches(name, names, 1)
-        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"
-        return f"is not a field here; {hint}"
-    if kind == "string_type":
-        return f"must be text, but YAML reads it as {given!r:.40}; put it in quotes"
-    said = found["msg"].removeprefix("Value error, ")
-    said = said.replace("Input should", "must").replace("String should", "must")
-    simple = isinstance(given, str | int | float) and kind != "value_error"
-    return f"{said}, not {given!r:.60}" if simple else said
-
-
-_PLAIN = {
-    "missing": "is missing",
-    "model_type": "must be fields with their values",
-    "dict_type": "must be fields with their values",
-    "tuple_type": "must be a list, like [one, two]",
-}
-
-
-def _names(loc: tuple[str | int, ...]) -> list[str]:
-    """The fields that there are at `loc`, as YAML names them."""
-    model: type[BaseModel] = ExchangeSpec
-    for part in loc:
-        fields = {field.alias or name: field for name, field in model.model_fields.items()}
-        below = fields[str(part)].annotation if part in fields else None
-        if isinstance(below, type) and issubclass(below, BaseModel):
-            model = below
-    return [field.alias or name for name, field in model.model_fields.items()]
-
-
-def _line_number(mistake: str) -> int:
-    found = re.match(r"line (\d+)", mistake)
-    return int(found[1]) if found else 0

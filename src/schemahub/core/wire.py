@@ -13,8 +13,8 @@ from typing import Any, cast
 import msgspec
 
 from schemahub.core.envelope import MAX_DEPTH, Fault, complaint, depth, inside
-from schemahub.core.fields import SideField, Word
 from schemahub.core.spec import ExchangeSpec
+from schemahub.core.spec_fields import SideField, Word
 from schemahub.core.trade import VOID, Side, Trade
 from schemahub.core.values import MISSING, NUMBERS, READERS, No, exact, plain, show, sign
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 
 from schemahub.core import ledger as ledgers
 from schemahub.core.axis import IDS, Axis
-from schemahub.core.errors import ConfigError, ObjectCorrupt, ObjectMissing, UsageError
+from schemahub.core.errors import ConfigError, ObjectCorrupt, ObjectMissing, SpecError, UsageError
 from schemahub.core.layout import (
     BadName,
     Market,
@@ -297,11 +297,22 @@ def write_rejects(rejected: list[Rejected]) -> tuple[bytes, Refused]:
 
 @dataclass(frozen=True, slots=True)
 class Specs:
-    """The exchanges that are known, by name."""
+    """The exchanges that are known, by name.
 
-    by_name: dict[str, ExchangeSpec]
+    The spec of one may be invalid: looking it up then raises SpecError, and nothing else does.
+    """
+
+    by_name: Mapping[str, ExchangeSpec]
+
+    def readable(self, exchange: str) -> bool:
+        """Whether there is a spec of it, and a valid one."""
+        try:
+            return exchange in self.by_name and self.by_name[exchange] is not None
+        except SpecError:
+            return False
 
     def of(self, exchange: str) -> ExchangeSpec:
+        """Raises UsageError if there is no such exchange, SpecError if its spec is invalid."""
         try:
             return self.by_name[exchange]
         except KeyError:

@@ -1,40 +1,30 @@
-"""How the columns of a trade are taken from a row of an answer: `trades.fields` of a spec."""
+"""What a spec's models have in common, and the columns of a row in it."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+Text = Annotated[str, Field(min_length=1, max_length=500)]
+
+
+MISPLACED = "misplaced"
 
 
 class Strict(BaseModel):
-    """What is not exactly of its type, or of no field, is a mistake."""
-
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-_LONGEST, _WIDEST = 500, 999
+def at(place: str, said: str) -> PydanticCustomError:
+    """A mistake between fields, told at `place`: the path from here of the one to correct."""
+    return PydanticCustomError(MISPLACED, "{said}", {"said": said, "place": place})
 
 
-def _source(value: object) -> str | int:
-    named = isinstance(value, str) and 0 < len(value) <= _LONGEST
-    if not named and not (type(value) is int and 0 <= value <= _WIDEST):
-        msg = f"must be the name of a field, or its index from 0, not {value!r:.40}"
-        raise ValueError(msg)
-    return value  # type: ignore[return-value]
-
-
-def _word(value: object) -> str | bool | int:
-    if not isinstance(value, str | bool | int):
-        msg = f"must be a text, true or false, or an integer, not {value!r:.40}"
-        raise ValueError(msg)  # noqa: TRY004  (pydantic collects ValueErrors)
-    return value
-
-
-# One message each, where a union of types would tell one for every type in it.
-Source = Annotated[str | int, PlainValidator(_source)]
+Source = Annotated[str, Field(min_length=1, max_length=500)] | Annotated[int, Field(ge=0, le=999)]
 """A field of a row: its name, or its index where rows are arrays."""
-Word = Annotated[str | bool | int, PlainValidator(_word)]
+Word = str | bool | int
 
 
 class IdField(Strict):
@@ -77,14 +67,12 @@ class SideField(Strict):
     def _differ(self) -> SideField:
         words = (self.buy, self.sell)
         if self.as_ == "sign" and words != (None, None):
-            msg = "a sign needs no words for buy and sell"
-            raise ValueError(msg)
+            raise at("as", "a sign needs no words for buy and sell")
         # A list of both is read as one type: 1 and true would be the same to it.
         if self.as_ == "word" and (
             None in words or self.buy == self.sell or type(self.buy) is not type(self.sell)
         ):
-            msg = "buy and sell must be two different words of one kind"
-            raise ValueError(msg)
+            raise at("sell", "buy and sell must be two different words of one kind")
         return self
 
 
@@ -100,24 +88,25 @@ class Fields(Strict):
         signed = self.quantity.as_.startswith("signed_")
         tells = self.side.as_ == "sign" and self.side.source == self.quantity.source
         if self.price.as_.startswith("signed_") or signed != (self.side.as_ == "sign"):
-            msg = "the sign of a size is the side: quantity as signed_*, side as sign, or neither"
-            raise ValueError(msg)
+            said = "the sign of a size is the side: quantity as signed_*, side as sign, or neither"
+            raise at("side.as", said)
         if signed and not tells:
-            msg = "side as sign is taken from the field of quantity"
-            raise ValueError(msg)
+            raise at("side.from", "side as sign is taken from the field of quantity")
         return self
 
     @model_validator(mode="after")
     def _distinct(self) -> Fields:
-        names = [getattr(self, column).source for column in type(self).model_fields]
-        if self.side.as_ == "sign":
-            # The sign of a field is told apart from its size.
-            names.remove(self.side.source)
-        twice = sorted({str(name) for name in names if names.count(name) > 1})
-        if twice:
-            msg = f"two columns are taken from the same field: {', '.join(twice)}"
-            raise ValueError(msg)
-        if len({type(name) for name in names}) > 1:
+        sources = {column: getattr(self, column).source for column in type(self).model_fields}
+        if len({type(name) for name in sources.values()}) > 1:
             msg = "from is the name of a field in all columns, or an index in all"
             raise ValueError(msg)
+        if self.side.as_ == "sign":
+            # The sign of a field is told apart from its size.
+            del sources["side"]
+        first: dict[str | int, str] = {}
+        for column, name in sources.items():
+            if name in first:
+                said = f"{first[name]} and {column} are taken from the same field: {name}"
+                raise at(f"{column}.from", said)
+            first[name] = column
         return self
