@@ -333,6 +333,10 @@ def test_a_market_is_written_exchange_and_symbol() -> None:
         ("BTC/USD:BTC", None, "BTC/USD:BTC"),
         ("x:BTC/USD:BTC-260327", "x", "BTC/USD:BTC-260327"),
         ("BTC/USDT:", None, "BTC/USDT:"),
+        ("../../x", None, "../../X"),
+        ("/", None, "/"),
+        ("BTC/", None, "BTC/"),
+        ("a:b/c/d", "a", "B/C/D"),
     ],
 )
 def test_a_market_may_be_spelt_as_ccxt_does(text: str, exchange: str | None, symbol: str) -> None:

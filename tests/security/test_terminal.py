@@ -42,7 +42,11 @@ def test_visible_keeps_words_and_shows_what_is_none() -> None:
 def test_a_list_of_markets_cannot_steer(make: Make) -> None:
     w = make(5)
     w.fetch()
-    rows = [product(BTC, id=f"BTC-USD{EVIL}", base_increment=EVIL), product("ETH-USD", status=EVIL)]
+    rows = [
+        product(BTC, base_increment=EVIL),
+        product("ETH-USD", status=EVIL),
+        product("XRP-USD", id=f"XRP-USD{EVIL}"),  # no spelling of ours: left out
+    ]
     with serving(then=say(json.dumps(rows).encode())) as server:
         url = ["--lake", str(w.lake), "--base-url", f"coinbase={server.url}"]
         for more in ([], ["--json"]):
@@ -52,7 +56,7 @@ def test_a_list_of_markets_cannot_steer(make: Make) -> None:
         rows[1]["status"] = EVIL
         seed = w.lake / "seeds" / "coinbase.json"
         written = json.loads(seed.read_text())
-        written["markets"][0]["status"] = EVIL
+        written["markets"][0] |= {"status": EVIL, "native": EVIL}
         seed.write_text(json.dumps(written))
         for form in ("table", "json"):
             said = w.ok("query", "select native, status from markets", "--output", form)

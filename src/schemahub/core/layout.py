@@ -80,7 +80,8 @@ def _canonical(text: str) -> str:
     if not slash:
         return upper
     quote, colon, settled = quote.partition(":")
-    return f"{base}-{quote}" if not colon or settled == quote else upper
+    named = base.isalnum() and quote.isalnum()
+    return f"{base}-{quote}" if named and (not colon or settled == quote) else upper
 
 
 def _is_symbol(text: str) -> bool:

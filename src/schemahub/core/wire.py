@@ -23,7 +23,7 @@ MAX_AHEAD = 5 * 60 * 1_000_000
 COLUMNS = ("trade_id", "side", "price", "quantity", "trade_ts")
 
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_array = msgspec.json.Decoder(list[msgspec.Raw])
+_list = msgspec.json.Decoder(list[msgspec.Raw])
 _TYPES: dict[str, Any] = {"integer": int, **dict.fromkeys(NUMBERS, msgspec.Raw)}
 # Brackets that may stand around a list of rows without any being too deep.
 _AROUND = MAX_DEPTH - 2
@@ -85,7 +85,7 @@ class Reader:
         """
         try:
             body.decode("utf-8")
-            rows = _array.decode(inside(body, self._rows))
+            rows = _list.decode(inside(body, self._rows))
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             raise ValueError(str(error)) from None
         if depth(body) > MAX_DEPTH:
@@ -124,7 +124,7 @@ class Reader:
         Raises RowRefused.
         """
         try:
-            row = dict(enumerate(_array.decode(raw))) if self._arrays else _object.decode(raw)
+            row = dict(enumerate(_list.decode(raw))) if self._arrays else _object.decode(raw)
         except (msgspec.DecodeError, RecursionError) as error:
             kind = "a list" if self._arrays else "an object"
             raise RowRefused(f"not {kind}: {error}", None) from None
@@ -202,32 +202,42 @@ class Reader:
 
     def _struct(self) -> type[Any]:
         """A struct of the columns, and of what marks an id as void."""
-        named: dict[str | int, tuple[str, Any]] = {}
+        named: _Named = {}
         for column in COLUMNS:
             if column == "side" and self.signed:
                 continue
-            kind = self.kinds.get(column, "")
-            wire = _TYPES.get(kind, str)
-            if column == "side":
-                wire = type(next(iter(self.sides)))
+            word = type(next(iter(self.sides))) if column == "side" else str
+            wire = _TYPES.get(self.kinds.get(column, ""), word)
             named[self.sources[column]] = (column, wire)
-        last = max((name for name in named if isinstance(name, int)), default=-1)
+        needed = set(named)
         for number, name in enumerate(self._tombstone):
             named.setdefault(name, (f"void{number}", msgspec.Raw))
             self._void_names[name] = named[name][0]
-        options: dict[str, Any] = {"frozen": True, "gc": False}
-        if not self._arrays:
-            fields = [
-                (name, kind, msgspec.Raw(b"null")) if name.startswith("void") else (name, kind)
-                for name, kind in named.values()
-            ]
-            rename = {name: str(source) for source, (name, _) in named.items()}
-            return msgspec.defstruct("Row", fields, rename=rename, **options)
-        places: list[Any] = []
-        for index in range(max(cast("dict[int, Any]", named)) + 1):
-            name, kind = named.get(index, (f"unused{index}", msgspec.Raw))
-            places.append((name, kind) if index <= last else (name, kind, msgspec.Raw(b"null")))
-        return msgspec.defstruct("Row", places, array_like=True, **options)
+        return _array(named, needed) if self._arrays else _members(named, needed)
+
+
+_Named = dict[str | int, tuple[str, Any]]
+_NONE = msgspec.Raw(b"null")
+
+
+def _members(named: _Named, needed: set[str | int]) -> type[Any]:
+    """A struct of an object's members; those that are not needed may be missing."""
+    rename = {name: str(source) for source, (name, _) in named.items()}
+    fields = [
+        (name, kind) if source in needed else (name, kind, _NONE)
+        for source, (name, kind) in named.items()
+    ]
+    return msgspec.defstruct("Row", fields, rename=rename, frozen=True, gc=False)
+
+
+def _array(named: _Named, needed: set[str | int]) -> type[Any]:
+    """A struct of an array's values, named or not, as far as one is named."""
+    last = max(cast("set[int]", needed))
+    fields: list[Any] = []
+    for index in range(max(cast("dict[int, Any]", named)) + 1):
+        name, kind = named.get(index, (f"unused{index}", msgspec.Raw))
+        fields.append((name, kind) if index <= last else (name, kind, _NONE))
+    return msgspec.defstruct("Row", fields, array_like=True, frozen=True, gc=False)
 
 
 def _sides(field: SideField) -> dict[Word, Side]:
