@@ -166,7 +166,7 @@ class Repair:
         found: list[Span] = []
         for work in paging.windows(where, spec.trades.paging):
             extent = Span(work.start, work.stop)
-            fetched = source.ask(market, paging.newest_below(extent, spec.trades.paging))
+            fetched = source.ask(market, paging.exactly(extent, spec.trades.paging))
             line = RawObject(fetched.answer.url, extent, pages.encode(fetched.answer))
             told = look.raw.mapper.map([line], extent, market, spec).rows
             for span in work:
