@@ -73,6 +73,12 @@ def test_parts_are_cells_of_time_and_may_be_empty() -> None:
     assert lake.transformed().parts == 0
 
 
+def test_a_crowded_microsecond_is_proven_however_it_is_read() -> None:
+    lake = numbered(sold=trades(*[1] * 9, *[2] * 2))
+    lake.transformed()
+    assert lake.verify().status == "proven"
+
+
 def test_an_hour_with_no_trade_at_all_is_unproven() -> None:
     lake = numbered(sold=[])
     lake.transformed()
