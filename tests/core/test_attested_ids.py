@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from schemahub.core.axis import TIME
 from schemahub.core.harvest import attests_ids
-from schemahub.core.layout import AbsentName, RawName
+from schemahub.core.layout import AbsentName, RawEntry, RawName
 from schemahub.core.ledger import Ledger
 from schemahub.core.page import Answer, told_ids
 from schemahub.core.span import Coverage, Span
@@ -84,7 +84,7 @@ def test_a_refused_row_has_what_of_time_and_id_can_be_read(
 
 
 def test_evidence_about_ids_makes_no_time_absent() -> None:
-    names = [RawName(Span(0, 10)), AbsentName(Span(5, 20))]
+    names: list[RawEntry] = [RawName(Span(0, 10)), AbsentName(Span(5, 20))]
     assert Ledger.of(names).absent == Coverage((Span(10, 20),))
     assert not Ledger.of(names, line=TIME).absent
     assert Ledger.of(names, line=TIME).attested == (AbsentName(Span(5, 20)),)

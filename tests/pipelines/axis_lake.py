@@ -12,6 +12,7 @@ from decimal import Decimal
 
 import pytest
 
+from schemahub.adapters.parquet import parts
 from schemahub.core.axis import AXES, SECOND, Kind
 from schemahub.core.layout import AbsentName, RawName, part_key, raw_key
 from schemahub.core.span import Span
@@ -28,7 +29,8 @@ UNNUMBERED = Provable(by="nothing", basis="measured", why="ids count those of al
 
 @pytest.fixture
 def small_axes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cells of some seconds, and of some ids."""
+    """Cells of some seconds, and of some ids; batches that end in the middle of an instant."""
+    monkeypatch.setattr(parts, "BATCH", 3)
     monkeypatch.setitem(AXES, "time", replace(AXES["time"], cells=CELLS))
     monkeypatch.setitem(AXES, "sparse_ids", replace(AXES["sparse_ids"], cells=(64, 16, 4)))
     monkeypatch.setitem(AXES, "ids", replace(AXES["ids"], cells=(64, 16, 4)))

@@ -9,6 +9,7 @@ import pytest
 
 from schemahub.adapters.clock import Stop
 from schemahub.adapters.parquet import ArrowMapper
+from schemahub.adapters.store_memory import MemoryStore
 from schemahub.adapters.tasks import Threads
 from schemahub.core.axis import SECOND, Kind
 from schemahub.core.layout import BadName, Market, part_key, raw_key
@@ -71,6 +72,35 @@ def test_parts_are_cells_of_time_and_may_be_empty() -> None:
                                     seconds(28, 30)]  # fmt: skip
     assert lake.verify().status == "proven"
     assert lake.transformed().parts == 0
+
+
+def test_rows_told_in_no_order_are_sorted_within_a_microsecond() -> None:
+    lake = AxisLake(sold=trades(1, 2, 2, 2, 3))
+    one, two, three, four, five = lake.sold
+    for told in ([one, three, four, two, five], [five, two, four, three, one]):
+        lake.store = MemoryStore()
+        lake.tell(seconds(0, 20), told)
+        lake.transformed()
+        assert lake.ids() == [100, 101, 102, 103, 104]
+        assert lake.shown() == lake.truth()
+
+
+def test_a_row_told_badly_and_well_is_one_that_the_table_must_have() -> None:
+    lake = numbered(sold=[*SOLD[:3], SOLD[3].but(size="-1"), *SOLD[4:]])
+    lake.transformed()
+    assert lake.verify().status == "quarantined"
+    lake.tell(seconds(1, 2), SOLD[1:4], hours=1)
+    report = lake.report()
+    assert (report.certificate.status, len(report.bad_parts)) == ("missing", 1)
+    heal(lake)
+    assert lake.shown() == lake.truth(SOLD)
+    assert lake.verify().status == "proven"
+
+
+def test_a_crowded_microsecond_is_proven_however_it_is_read() -> None:
+    lake = numbered(sold=trades(*[1] * 9, *[2] * 2))
+    lake.transformed()
+    assert lake.verify().status == "proven"
 
 
 def test_an_hour_with_no_trade_at_all_is_unproven() -> None:
