@@ -145,3 +145,18 @@ def _row(one: Sold) -> Row:
     price, size = Decimal(str(told["price"])), Decimal(str(told["size"]))
     when = EPOCH + timedelta(microseconds=one.moment)
     return ("coinbase", "BTC-USD", one.trade_id, taker, price, size, when)
+
+
+# Two of one microsecond, told in neither order; a second with none.
+SOLD = trades(0.5, 1, 1.25, 1.25, 3.999999, 4, 9.5, 17)
+
+
+def numbered(
+    *, spans: tuple[tuple[int, int], ...] = ((0, 20),), sold: list[Sold] = SOLD
+) -> AxisLake:
+    """A market on an axis of time whose ids count its trades; raw holds these seconds."""
+    lake = AxisLake(sold=sold)
+    lake.origin((NOON + spans[0][0]) * SECOND)
+    for start, stop in spans:
+        lake.tell(seconds(start, stop))
+    return lake
