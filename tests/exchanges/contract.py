@@ -90,6 +90,7 @@ def _decimal(kind: str) -> Iterator[tuple[bytes, str | None]]:
     else:
         yield _DIGITS, "not a positive decimal"
         yield b'"NaN"', wrong
+        yield b"[1,\n2]", wrong
     for number, reason in _NUMBERS:
         yield quoted(number), reason
     if signed:
