@@ -20,7 +20,7 @@ from schemahub.core.times import instant
 from schemahub.pipelines.ingest import Outcome
 from schemahub.pipelines.job import Job, exit_code, told
 from schemahub.pipelines.plan import Plan, Wish
-from schemahub.pipelines.plan_walks import place, plan_market
+from schemahub.pipelines.plan_walks import plan_market
 from schemahub.pipelines.source import Source
 
 # A raw trade in bytes as stored (BENCHMARKS.md): for the plan's estimate only.
@@ -159,7 +159,8 @@ def _say(shell: Shell, outcome: Outcome) -> None:
         tell(outcome.error)
     if outcome.state == "held":
         return
-    at = "" if outcome.watermark is None else f", watermark {outcome.watermark}"
+    mark = outcome.watermark
+    at = "" if mark is None else f", watermark {shell.app.line(outcome.market).at(mark)}"
     shell.say(f"{outcome.market}: {outcome.state}, {count(outcome.trades)} trades saved{at}")
     if outcome.missing and outcome.error is None:
         spans = ", ".join(str(hole) for hole in outcome.missing.spans[:5])
@@ -202,7 +203,7 @@ def _planned(source: Source, plan: Plan) -> dict[str, Any]:
         "market": str(plan.market),
         "axis": line.kind,
         "spans": [[part.start, part.stop] for part in plan.work],
-        "places": [[place(line, part.start), place(line, part.stop)] for part in plan.work],
+        "places": [[line.at(part.start), line.at(part.stop)] for part in plan.work],
         "trades": trades,
         "requests": requests,
         "seconds_at_limit": (

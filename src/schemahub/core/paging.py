@@ -18,7 +18,8 @@ class Ask:
     """At most `limit` rows of `start <= position < stop`; None where that end is open.
 
     Which of the rows between come, and which end is really asked for, is the rule's.
-    `number` is a page of a window, from 1; `window` one of `latest_only`.
+    `number` is a page of a window, from 1; `window` one of `latest_only`. `oldest` asks for
+    the first rows that there are, where the rule itself cannot.
     """
 
     stop: int | None = None
@@ -26,6 +27,7 @@ class Ask:
     start: int | None = None
     number: int | None = None
     window: str | None = None
+    oldest: bool = False
 
     def params(self, paging: Paging) -> tuple[tuple[str, str], ...]:
         """The parameters that ask for it, as a URL has them."""
@@ -34,6 +36,8 @@ class Ask:
             found.append((paging.limit, str(self.limit)))
         if self.window is not None and paging.cursor is not None:
             found.append((paging.cursor, self.window))
+        if self.oldest:
+            return (*found, *paging.oldest.items())
         for name, value in _cursors(self, paging):
             if value is not None:
                 found.append((name, str(value)))

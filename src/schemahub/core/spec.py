@@ -124,6 +124,7 @@ class Paging(Strict):
     `cursor` takes an id, or on an axis of time a time in `unit`; `time_window` has two,
     `start` and `stop`, and may page within them by `number`. `latest_only` may choose how
     far back the latest goes: `cursor` is then one of `windows`, the shortest first.
+    `oldest` are parameters that make the exchange begin with its oldest trades instead.
     """
 
     rule: Rule
@@ -133,6 +134,7 @@ class Paging(Strict):
     unit: CursorUnit | None = None
     number: Text | None = None
     windows: tuple[Text, ...] = ()
+    oldest: dict[str, str] = Field(default_factory=dict)
     limit: Text | None = None
     page: Annotated[int, Field(ge=2, le=1_000_000)]
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from schemahub.core import page as pages
-from schemahub.core.errors import BadAnswer, ObjectCorrupt
+from schemahub.core.errors import BadAnswer, ObjectCorrupt, ObjectMissing
 from schemahub.core.harvest import attests
-from schemahub.core.layout import AbsentName, Market, raw_key
+from schemahub.core.layout import AbsentName, Market, SeenName, raw_key
+from schemahub.core.ledger import Ledger
 from schemahub.core.page import Answer
-from schemahub.core.span import Coverage
+from schemahub.core.span import Coverage, Span
 from schemahub.core.spec import ExchangeSpec
 from schemahub.core.wire import Reader
 from schemahub.pipelines.lake import Lake
@@ -64,7 +66,25 @@ def testimony(lake: Lake, market: Market, spec: ExchangeSpec, name: AbsentName) 
     return found
 
 
-def _answers(lake: Lake, market: Market, spec: ExchangeSpec, name: AbsentName) -> Iterator[Answer]:
+def testimonies(  # noqa: PLR0913, PLR0917  (whose, of what, and not whose)
+    lake: Lake, market: Market, spec: ExchangeSpec, span: Span, run_id: str, ledger: Ledger
+) -> dict[bytes, Answer]:
+    """What other runs left as their sightings of exactly that span: answers by their lines.
+
+    A damaged sighting is none.
+    """
+    found: dict[bytes, Answer] = {}
+    for name in ledger.seen:
+        if name.span != span or name.run_id == run_id:
+            continue
+        with suppress(ObjectCorrupt, ObjectMissing, ValueError):
+            found |= {pages.encode(one): one for one in _answers(lake, market, spec, name)}
+    return found
+
+
+def _answers(
+    lake: Lake, market: Market, spec: ExchangeSpec, name: AbsentName | SeenName
+) -> Iterator[Answer]:
     """Raises ObjectCorrupt, ValueError."""
     key = raw_key(market, name)
     for line in lake.codec.unpack(lake.store.read(key), key).splitlines():

@@ -20,7 +20,7 @@ from schemahub.core.spec import ExchangeSpec
 from schemahub.pipelines.fetch import ChunkWork, Landed, land_chunks
 from schemahub.pipelines.lake import Lake
 from schemahub.pipelines.plan import Plan, Wish
-from schemahub.pipelines.plan_walks import place, plan_market
+from schemahub.pipelines.plan_walks import plan_market
 from schemahub.pipelines.source import Source
 from schemahub.pipelines.turn import LOST, turn
 from schemahub.pipelines.walks import land_walks
@@ -165,7 +165,7 @@ class Ingest:
         """What a walk found that nobody may overlook."""
         for span in landed.beyond:
             outcome.notes.append(
-                f"{place(spec.line, span.start)} to {place(spec.line, span.stop)} cannot be had: "
+                f"{spec.line.between(span)} cannot be had: "
                 f"{spec.title} shows only the last {spec.history}, a possible gap"
             )
         for before, after in landed.holes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from schemahub.core.axis import Axis
 from schemahub.core.errors import BadAnswer, IdsRestarted
@@ -49,7 +49,10 @@ class WalkPlanner:
         """Raises ExchangeError, StoreError, Interrupted."""
         market, spec = self.market, self.source.spec
         everything = self.wish.audit or bool(self.wish.again)
-        ledger = self.lake.ledger(market) if everything else self.lake.quick_ledger(market, spec)
+        if everything:
+            ledger = self.lake.ledger(market, spec.line)
+        else:
+            ledger = self.lake.quick_ledger(market, spec)
         head = self.source.head(market)
         if not head.page.keys:
             return self._nothing(ledger, head, "the exchange has no trade of this market yet")
@@ -74,7 +77,7 @@ class WalkPlanner:
             return Plan(market, ledger, None, NOTHING, Start(), (), notes)
         if start.origin is not None:
             more = "" if self.wish.full else "; --since or --full asks for more"
-            notes += (f"history begins at {self._place(start.origin)} ({start.reason}){more}",)
+            notes += (f"history begins at {self.axis.at(start.origin)} ({start.reason}){more}",)
         work = ledger.held.missing(wanted) | self.wish.again.within(wanted)
         walks, beyond = self._reachable(work, head)
         if beyond:
@@ -120,7 +123,7 @@ class WalkPlanner:
         behind = ledger.held.stop - settled.stop
         if behind <= 0:
             return ()
-        newest, held = self._place(settled.stop), self._place(ledger.held.stop)
+        newest, held = self.axis.at(settled.stop), self.axis.at(ledger.held.stop)
         why = f"its trades end at {newest}, but what is held ends at {held}"
         if not self.axis.timed and behind > self.source.spec.head_slack:
             raise IdsRestarted(
@@ -213,16 +216,6 @@ class WalkPlanner:
         spec = self.source.spec
         span = Span(beyond.start, beyond.stop)
         return (
-            f"{spec.title} shows only the last {spec.history}: {self._place(span.start)} to "
-            f"{self._place(span.stop)} cannot be had, a possible gap"
+            f"{spec.title} shows only the last {spec.history}: {self.axis.at(span.start)} to "
+            f"{self.axis.at(span.stop)} cannot be had, a possible gap"
         )
-
-    def _place(self, position: int) -> str:
-        return place(self.axis, position)
-
-
-def place(axis: Axis, position: int) -> str:
-    """A position as people read it: a time, or an id."""
-    if not axis.timed:
-        return f"id {position}"
-    return datetime.fromtimestamp(position // axis.step, UTC).isoformat().replace("+00:00", "Z")

@@ -220,12 +220,18 @@ class _Trial:
             # The row by itself, told when and where it was: so its own id is known.
             alone = replace(answer, body=b"[" + row.raw.encode() + b"]")
             source = RawObject(row.source, EVERYTHING, pages.encode(alone))
-            mapped = self.replay.mapper.map([source], EVERYTHING, self.market, self.spec)
+            mapped = self.replay.mapper.map([source], EVERYTHING, self.market, self._bare)
             if mapped.rejected:
                 return TriedRow(row, "refused", mapped.rejected[0].reason)
             return self._among_others(row, mapped.rows)
         except (ObjectCorrupt, ObjectMissing, RawUnread) as error:
             return TriedRow(row, "unread", str(error))
+
+    @property
+    def _bare(self) -> ExchangeSpec:
+        """The spec for rows without the rest of their answer."""
+        trades = self.spec.trades.model_copy(update={"rows": ""})
+        return self.spec.model_copy(update={"trades": trades, "errors": None})
 
     def _among_others(self, row: Rejected, own: Rows) -> TriedRow:
         """A row that is good by itself, beside all else that raw tells of its id."""

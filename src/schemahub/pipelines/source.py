@@ -116,6 +116,10 @@ class Source:
             page = self.ask(market, Ask(None, rules.page, 0)).page
             return page.keys[0][0] if page.keys else newest[0]
 
+        if rules.oldest:
+            page = self.ask(market, Ask(limit=rules.page, oldest=True)).page
+            return page.keys[0][0] if page.keys else newest[0]
+
         def below(stop: int) -> Page:
             return self.ask(market, Ask(stop, rules.page, 0)).page
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import pairwise
 
 from schemahub.core import page as pages
 from schemahub.core.errors import BadAnswer, SchemaHubError
-from schemahub.core.layout import RawName, raw_key
+from schemahub.core.harvest import attests_ids
+from schemahub.core.layout import AbsentName, RawName, SeenName, raw_key
 from schemahub.core.page import Key, Page
 from schemahub.core.span import NOTHING, Coverage, Span, cut_down
 from schemahub.core.spec import ExchangeSpec
 from schemahub.core.sweep import NotThis, Stuck, Walk, skips, together
+from schemahub.pipelines.evidence import testimonies
 from schemahub.pipelines.fetch import ChunkWork, Landed
 from schemahub.pipelines.lake import Lake
 from schemahub.pipelines.source import Fetched
@@ -206,7 +209,34 @@ class _Walker:
         self.lane.bytes += len(data)
         if self.spec.provable.by == "ids" and skips(keys):
             ordered = sorted(keys, key=lambda key: key[1])
-            self.lane.holes += [(one, two) for one, two in pairwise(ordered) if two[1] > one[1] + 1]
+            for before, after in pairwise(ordered):
+                if after[1] > before[1] + 1 and not self._attested(before, after, told):
+                    self.lane.holes.append((before, after))
+
+    def _attested(self, before: Key, after: Key, answers: Sequence[Fetched]) -> bool:
+        """Whether the source has no ids between these trades, by the word of two runs.
+
+        The first run to see it leaves its answers for the next.
+        """
+        work, ids = self.work, Span(before[1] + 1, after[1])
+        low, high = sorted((before[0], after[0]))
+        span = self.spec.line.widened(Span(low, high + 1))
+        if any(name.span.covers(span) for name in work.ledger.attested):
+            return True
+        mine = {pages.encode(one.answer): one.answer for one in answers if _passes(one, ids)}
+        theirs = testimonies(self.lake, work.market, self.spec, span, work.run_id, work.ledger)
+        told = [
+            (answer.served_at, has)
+            for answer in (*mine.values(), *theirs.values())
+            if (has := pages.told_ids(answer, work.source.reader)) is not None
+        ]
+        agreed = attests_ids(told, ids, timedelta(seconds=self.spec.settle))
+        name = AbsentName(span) if agreed else SeenName(span, work.run_id)
+        lines = [*theirs, *mine] if agreed else [*mine]
+        if lines:
+            data = b"".join(self.lake.codec.pack(line) for line in lines)
+            self.lake.store.create(raw_key(work.market, name), data)
+        return agreed
 
     def _name(self, span: Span) -> RawName:
         """The span's name; another revision of it where what it names was asked for again."""
@@ -227,6 +257,12 @@ def _needed(answers: Sequence[Fetched]) -> list[Fetched]:
         if not kept or one.page.bad or one.page.unreadable or not told.issuperset(one.page.keys):
             kept.append(one)
     return kept
+
+
+def _passes(fetched: Fetched, ids: Span) -> bool:
+    """Whether an answer tells the trades on both sides of these ids, and none between."""
+    has = {trade_id for _, trade_id in fetched.page.keys}
+    return ids.start - 1 in has and ids.stop in has
 
 
 def _speaks_of(page: Page, span: Span) -> bool:
