@@ -14,16 +14,18 @@ from schemahub.sandbox import Fault
 from tests.e2e.conftest import Make
 from tests.e2e.world import BTC, RECORDS, changed, ended, here, start
 
+GROUPS = {"config", "exchange", "locks", "quarantine"}
+BELOW = ["runs show", "config show", "locks list", "locks break"]
+BELOW += [f"exchange {name}" for name in ("list", "new", "check", "schema")]
 
-@pytest.mark.parametrize(
-    "command", [*COMMANDS, "runs show", "config show", "locks list", "locks break"]
-)
+
+@pytest.mark.parametrize("command", [*COMMANDS, *BELOW])
 def test_every_command_explains_itself(command: str) -> None:
     said = here([*command.split(), "--help"])
     assert said.code == 0
     assert said.out == here([*command.split(), "-h"]).out
     assert said.out.startswith(f"Usage: schemahub {command}")
-    assert "--lake" in said.out or command in {"config", "locks", "quarantine"}  # groups
+    assert "--lake" in said.out or command in GROUPS
     assert said.err == ""
 
 

@@ -33,7 +33,7 @@ def command() -> None:
     """
 
 
-@command.command("list")
+@command.command("list", short_help="Every exchange that is described.")
 @click.option("--json", "as_json", is_flag=True, help="The same as JSON on stdout.")
 @common(reads=True)
 def list_(shell: Shell, /, **options: Any) -> int:
@@ -104,7 +104,7 @@ def _row(about: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-@command.command("new")
+@command.command("new", short_help="Write a spec to be filled in.")
 @click.argument("name")
 @click.option("--dir", "folder", metavar="D", help="The folder. [default: your own specs']")
 @common(reads=True)

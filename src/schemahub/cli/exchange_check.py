@@ -26,7 +26,7 @@ _LARGEST = 32 * 1024 * 1024
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@click.command()
+@click.command(short_help="Is a spec valid, and does the exchange do what it says?")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--sample", type=click.Path(path_type=Path), metavar="ANSWER",
               help="A captured answer: each raw row beside its unified row.")  # fmt: skip

@@ -167,16 +167,19 @@ def _seconds(age: timedelta) -> str:
 # ---------------------------------------------------------------- asking around known trades
 
 
-def around(known: Sequence[Trade], paging: Paging) -> Ask | None:
+def around(known: Sequence[Trade], spec: ExchangeSpec) -> Ask | None:
     """A question whose answer `known` tells in part: it cuts through these, in axis order.
 
     None if they are too few, or the rule has no cursor.
     """
-    if len(known) < _FEW or paging.rule == "latest_only":
+    paging = spec.trades.paging
+    # Asked at whole steps, as it is fetched; many trades may lie on one of them.
+    places = sorted({spec.line.down(trade.position) for trade in known})
+    if len(places) < _FEW or paging.rule == "latest_only":
         return None
-    middle = known[len(known) // 2].position
+    middle = places[len(places) // 2]
     if paging.rule == "time_window":
-        return Ask(start=known[len(known) // 4].position, stop=middle, limit=paging.page)
+        return Ask(start=places[len(places) // 4], stop=middle, limit=paging.page)
     if descends(paging):
         return Ask(stop=middle, limit=paging.page)
     return Ask(start=middle, limit=paging.page)
@@ -200,9 +203,10 @@ def cursor(seen: Seen | None, known: Sequence[Trade], spec: ExchangeSpec) -> Fin
         why = "it is ignored, in another unit, or goes the other way"
         said = f"{far} of {len(places)} rows lie beyond {name}: {why}"
         return Finding("cursor", "failed", said)
-    if not descends(paging) and seen.ask.start not in places:
+    nearest = _within(known, seen.ask)[:1]
+    if not descends(paging) and not set(nearest) <= set(seen.ordered):
         hint = "; the rule is oldest_after" if paging.rule == "oldest_from" else ""
-        said = f"the trade at {seen.ask.start} did not come: {name} is exclusive{hint}"
+        said = f"known trade {nearest[0].trade_id} did not come: {name} is exclusive{hint}"
         return Finding("cursor", "failed", said)
     if near and not spec.line.timed:
         hint = "; the rule is oldest_from" if paging.rule == "oldest_after" else ""
@@ -271,20 +275,21 @@ def beside(known: Sequence[Trade], spec: ExchangeSpec) -> Ask | None:
     paging = spec.trades.paging
     if not known or paging.rule == "latest_only":
         return None
-    first, length = known[0].position, known[-1].position - known[0].position
+    line, length = spec.line, known[-1].position - known[0].position
+    first = line.down(known[0].position)
     # Trades of one time may be cut apart by the end of a page: that time is asked for again.
-    stop = first + (1 if spec.line.timed else 0)
+    stop = first + (line.step if line.timed else 0)
     if paging.rule == "time_window":
-        return Ask(start=max(0, first - length), stop=stop, limit=paging.page)
+        return Ask(start=max(0, line.down(first - length)), stop=stop, limit=paging.page)
     if descends(paging):
         return Ask(stop=stop, limit=paging.page)
-    back = paging.page if spec.line.dense else max(length, 1)
-    return Ask(start=max(spec.first_id, first - back), limit=paging.page)
+    back = paging.page if line.dense else max(length, 1)
+    return Ask(start=max(spec.first_id, line.down(first - back)), limit=paging.page)
 
 
 def joined(older: Seen, known: Sequence[Trade]) -> bool:
-    """Whether these two pages are neighbours, or overlap."""
-    return bool(older.trades) and older.ordered[-1].position + 1 >= known[0].position
+    """Whether these two pages are neighbours, or overlap: by ids, as a time may be cut apart."""
+    return bool(older.ids) and max(older.ids) + 1 >= (known[0].trade_id or 0)
 
 
 def contiguity(pages: Sequence[Seen], spec: ExchangeSpec) -> Finding:
@@ -358,7 +363,7 @@ def after(seen: Seen, spec: ExchangeSpec) -> Ask | None:
     paging = spec.trades.paging
     if descends(paging) or not seen.trades:
         return None
-    return Ask(start=seen.ordered[-1].position, limit=paging.page)
+    return Ask(start=spec.line.down(seen.ordered[-1].position), limit=paging.page)
 
 
 def above(last: Seen, spec: ExchangeSpec) -> Ask | None:
@@ -366,7 +371,7 @@ def above(last: Seen, spec: ExchangeSpec) -> Ask | None:
     paging = spec.trades.paging
     if descends(paging) or not last.trades:
         return None
-    return Ask(start=last.ordered[-1].position + 1, limit=paging.page)
+    return Ask(start=spec.line.up(last.ordered[-1].position + 1), limit=paging.page)
 
 
 def refusal(answer: Answer, complaint: tuple[str, str] | None, reader: Reader) -> Finding:

@@ -52,7 +52,7 @@ trades:
   #   newest_below  the newest ones before c, c not included    (newest first)
   #   oldest_from   the oldest ones from c on, c included       (oldest first)
   #   oldest_after  the oldest ones after c, c not included     (oldest first)
-  #   time_window   those between two times: start and stop instead of cursor
+  #   time_window   those between two times, both included: start and stop instead of cursor
   #   latest_only   there is no cursor: only the latest come
   # On an axis of time also unit: s, ms, us or ns.
   paging: {rule: FILL-IN, cursor: FILL-IN, limit: FILL-IN, page: FILL-IN}

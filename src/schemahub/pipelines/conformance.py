@@ -90,12 +90,12 @@ class Conformance:
     def _compare(self, market: Market, first: Seen) -> Iterator[Finding]:
         spec = self.source.spec
         known = first.ordered
-        question = points.around(known, spec.trades.paging)
+        question = points.around(known, spec)
         middle = None if question is None else self._ask(market, question)
         yield points.cursor(middle, known, spec)
         yield points.adjacency(middle, known, spec)
         older = self._beside(market, known)
-        neighbours = [*older, first] if not older or points.joined(older[0], known) else older
+        neighbours = older if len(older) > 1 else [*older, first]
         yield points.contiguity(neighbours, spec)
         last = self._ask(market, paging.head(spec.trades.paging))
         between = [seen for seen in (middle, *older) if seen is not None]
