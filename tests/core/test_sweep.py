@@ -58,6 +58,7 @@ class Server:
     paging: Paging
     trades: tuple[Key, ...]
     cap: int
+    exact: bool = False  # whether windows compare the exact time, or whole units of the cursor
 
     def page(self, ask: Ask) -> Page:
         size = min(ask.limit, self.cap)
@@ -83,7 +84,10 @@ class Server:
             found = tuple(k for k in found if k[0] < int(params["end"]) * grain)
             return page(found[-size:])
         first, last = int(params["from"]), int(params["to"])
-        found = tuple(k for k in found if first <= k[0] // grain <= last)
+        if self.exact:
+            found = tuple(k for k in found if first * grain <= k[0] <= last * grain)
+        else:
+            found = tuple(k for k in found if first <= k[0] // grain <= last)
         number = int(params.get("page", "1"))
         stop = len(found) - (number - 1) * size
         return page(found[max(0, stop - size) : max(0, stop)])
@@ -158,7 +162,8 @@ def test_each_trade_of_the_span_exactly_once(
     first = line.down(given_.draw(st.integers(max(0, lowest - 3 * line.step), newest[0])))
     span = Span(first, stop)
     joins = given_.draw(st.booleans())
-    server = Server(spec.trades.paging, trades, given_.draw(st.integers(size, size + 3)))
+    cap, exact = given_.draw(st.integers(size, size + 3)), given_.draw(st.booleans())
+    server = Server(spec.trades.paging, trades, cap, exact)
     walk = Walk.through(spec, span, newest, joins=joins)
     told, got, end = walked(walk, server)
     wanted = [key for key in trades if key[0] in span]

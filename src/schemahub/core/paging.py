@@ -72,8 +72,8 @@ def _cursors(ask: Ask, paging: Paging) -> list[tuple[str, int | None]]:
         case "time_window":
             return [
                 (paging.start or "", _down(ask.start, paging)),
-                # Both ends belong to a window.
-                (paging.stop or "", _down(ask.stop and ask.stop - 1, paging)),
+                # Never too narrow: some compare the whole second, some the exact time.
+                (paging.stop or "", _up(ask.stop, paging)),
             ]
         case "latest_only":
             return []
@@ -121,8 +121,7 @@ def _bounds(params: dict[str, str], paging: Paging) -> tuple[int | None, int | N
             after = given(paging.cursor)
             return None if after is None else after + 1, None
         case _:
-            stop = given(paging.stop)
-            return given(paging.start), None if stop is None else stop + 1
+            return given(paging.start), given(paging.stop)
 
 
 def descends(paging: Paging) -> bool:

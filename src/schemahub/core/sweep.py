@@ -49,6 +49,7 @@ class Walk:
     cursor: int
     must: Key | None = None
     number: int = 1
+    page_low: Key | None = None
     window: int = 0
     over: bool = False
     most: int = LEAST_CAP
@@ -79,7 +80,8 @@ class Walk:
 
     def check(self, page: Page) -> None:
         """Raises NotThis if the page cannot be the answer to `ask`, Stuck if none helps."""
-        if self.must is not None and self.number == 1 and self.must not in page.keys:
+        told = self.must is None or self.must in page.keys
+        if not told and not self._further(page):
             raise NotThis(f"it lacks the trade with id {self.must[1]}, which was told before")
         if descends(self.spec.trades.paging):
             return
@@ -87,6 +89,12 @@ class Walk:
             if self.must is not None and page.rows >= self.spec.trades.paging.page:
                 raise Stuck
             raise NotThis(f"it ends before the trade with id {self.newest[1]}, told before")
+
+    def _further(self, page: Page) -> bool:
+        """Whether the trade to be told again may be on another page of this window."""
+        if self.must is None or self.spec.trades.paging.number is None:
+            return False
+        return self.number > 1 or (bool(page.keys) and page.keys[0] > self.must)
 
     def doubts(self, pages: Sequence[Page]) -> bool:
         """Whether these answers to one question leave open what one more may settle."""
@@ -97,7 +105,7 @@ class Walk:
             return True
         if descends(self.spec.trades.paging):
             paging = self.spec.trades.paging
-            more = paging.number is not None and self.number == 1
+            more = paging.number is not None and bool(keys)
             return paging.rule != "latest_only" and not more and self._older(keys) is None
         return self.must is None and self.joins and not self._joined(keys)
 
@@ -174,7 +182,7 @@ class Walk:
         left, line = self._whole, self.spec.line
         low = self._older(keys)
         if low is None and self._cut(keys, rows):
-            return replace(self, number=self.number + 1), None
+            return replace(self, number=self.number + 1, page_low=keys[0]), None
         if low is None or low[0] < self.span.start:
             return replace(self, left=None), left
         reach = line.down(low[0]) + line.step if line.timed else low[0]
@@ -185,11 +193,11 @@ class Walk:
         if self.ask and after.ask and self.ask.params(paging) == after.ask.params(paging):
             # The cursor cannot tell these trades apart: only the page's number can.
             if paging.number is not None:
-                return replace(after, number=self.number + 1), told
+                return replace(after, number=self.number + 1, page_low=keys[0]), told
             if rows >= self.most:
                 raise Stuck
             return replace(self, left=None), left
-        return replace(after, number=1), told
+        return replace(after, number=1, page_low=None), told
 
     def _cut(self, keys: Sequence[Key], rows: int) -> bool:
         """Whether a page with nothing older may have another below it. Raises Stuck."""
@@ -197,7 +205,7 @@ class Walk:
             if self.spec.line.timed and rows >= self.most:
                 raise Stuck
             return False
-        if keys and self.number > 1:
+        if keys and self.page_low is not None and keys[0] >= self.page_low:
             raise Stuck  # it gives the same page whatever its number
         return bool(keys)
 
