@@ -80,8 +80,8 @@ class Walk:
 
     def check(self, page: Page) -> None:
         """Raises NotThis if the page cannot be the answer to `ask`, Stuck if none helps."""
-        told = self.must is None or self.must in page.keys
-        if not told and not self._further(page):
+        lacks = self.must is not None and self.must not in page.keys
+        if self.must is not None and lacks and not self._further(page):
             raise NotThis(f"it lacks the trade with id {self.must[1]}, which was told before")
         if descends(self.spec.trades.paging):
             return

@@ -8,7 +8,7 @@ from datetime import timedelta
 from itertools import pairwise
 
 from schemahub.core import page as pages
-from schemahub.core.errors import BadAnswer, SchemaHubError
+from schemahub.core.errors import BadAnswer, ObjectCorrupt, ObjectMissing, SchemaHubError
 from schemahub.core.harvest import attests_ids
 from schemahub.core.layout import AbsentName, RawName, SeenName, raw_key
 from schemahub.core.page import Key, Page
@@ -195,6 +195,7 @@ class _Walker:
         self.carried = ready[-1].answers if ready else self.carried
 
     def _create(self, span: Span, answers: Sequence[Fetched]) -> None:
+        span = self._with_late(span, answers)
         keys = [key for key in together([one.page for one in answers]) if key[0] in span]
         told = sorted(
             (one for one in answers if _speaks_of(one.page, span)),
@@ -212,6 +213,30 @@ class _Walker:
             for before, after in pairwise(ordered):
                 if after[1] > before[1] + 1 and not self._attested(before, after, told):
                     self.lane.holes.append((before, after))
+
+    def _with_late(self, span: Span, answers: Sequence[Fetched]) -> Span:
+        """`span`, with the step below it if trades came to that after it was held."""
+        ledger, line = self.work.ledger, self.spec.line
+        below = Span(max(0, span.start - line.step), span.start) if span.start else span
+        if not line.timed or below.stop != span.start or below.start not in ledger.held:
+            return span
+        told = {key for key in together([one.page for one in answers]) if key[0] in below}
+        if not told:
+            return span
+        known = self._held_ids(below)
+        late = known is not None and any(trade_id not in known for _, trade_id in told)
+        return Span(below.start, span.stop) if late else span
+
+    def _held_ids(self, span: Span) -> Coverage | None:
+        """The ids that raw tells there; None if it cannot be read: others report that."""
+        found = NOTHING
+        try:
+            for name in self.work.ledger.overlapping(span):
+                for line in self.lake.raw(self.work.market, name).lines.splitlines():
+                    found |= pages.told_ids(pages.decode(line), self.work.source.reader) or NOTHING
+        except (ObjectCorrupt, ObjectMissing, ValueError):
+            return None
+        return found
 
     def _attested(self, before: Key, after: Key, answers: Sequence[Fetched]) -> bool:
         """Whether the source has no ids between these trades, by the word of two runs.
