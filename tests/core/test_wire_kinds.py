@@ -10,7 +10,7 @@ import pytest
 
 from schemahub.core.columns import ids_and_times
 from schemahub.core.envelope import inside, members
-from schemahub.core.spec import build
+from schemahub.core.spec_reading import build
 from schemahub.core.trade import VOID, Rejected
 from schemahub.core.wire import Reader, RowRefused
 from tests.core.dialect import NOW_US, data, row

@@ -90,7 +90,7 @@ def test_refused_rows_are_listed_by_market_and_reason_each_once(make: Make) -> N
     spoiled(w, bad("missing_price", 400, 420), bad("bad_side", 410))
     (btc, eth) = listed(w)
     assert btc == {
-        "market": "coinbase:BTC-USD", "rows": 3, "answers": 0, "damaged": [],
+        "market": "coinbase:BTC-USD", "axis": "ids", "rows": 3, "answers": 0, "damaged": [],
         "reasons": [
             {"reason": MISSING, "rows": 2, "in_table": 0, "first": 400, "last": 420},
             {"reason": "side: not a side", "rows": 1, "in_table": 0, "first": 410, "last": 410},

@@ -14,7 +14,8 @@ from schemahub.core.errors import BadAnswer, UsageError
 from schemahub.core.layout import Market
 from schemahub.core.page import Answer, Request
 from schemahub.core.paging import Ask
-from schemahub.core.spec import ExchangeSpec, build
+from schemahub.core.spec import ExchangeSpec
+from schemahub.core.spec_reading import build
 from schemahub.pipelines.seed import listed
 from schemahub.pipelines.source import Source
 from tests.core.dialect import data

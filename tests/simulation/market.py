@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Any
 
-from schemahub.core import page
+from schemahub.core import answer
 from schemahub.core.axis import AXES, IDS
 from schemahub.core.layout import Market, parse_part, parse_raw
 from schemahub.core.span import Span
@@ -79,7 +79,7 @@ _MEMORIES: tuple[tuple[Any, str, object], ...] = (
     (evidence, "Reader", lambda *_: READER),
     (lake, "parse_raw", lru_cache(1 << 14)(parse_raw)),
     (lake, "parse_part", lru_cache(1 << 14)(parse_part)),
-    (page, "parsedate_to_datetime", lru_cache(1 << 14)(parsedate_to_datetime)),
+    (answer, "parsedate_to_datetime", lru_cache(1 << 14)(parsedate_to_datetime)),
     (ExchangeSpec, "shape", lambda _: SHAPE),
 )
 

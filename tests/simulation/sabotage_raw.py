@@ -108,9 +108,9 @@ def _silence_is_evidence() -> Changes:
 
     def read(answer: Answer, ask: Ask, reader: Reader) -> Page:
         page = real(answer, ask, reader)
-        if ask.below is None or page.unreadable:
+        if ask.stop is None or page.unreadable:
             return page
-        window = Span(max(0, ask.below - ask.limit), ask.below)
+        window = Span(max(0, ask.stop - ask.limit), ask.stop)
         return replace(page, silence=page.silence | page.all_ids.missing(window))
 
     def settled(one: Piece, settle: timedelta) -> Coverage:

@@ -1,0 +1,122 @@
+"""One answer as it came, and as it is kept: a raw line, byte for byte in a small envelope."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+import msgspec
+
+from schemahub.core.envelope import MAX_DEPTH, depth
+
+DAY = timedelta(days=1)
+# Between these no clock is wrong, and a day can be added to any moment.
+RECEIVED_IN = range(1970, 9000)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A GET of `path` (already encoded) with `params`, below the exchange's base URL."""
+
+    path: str
+    params: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer of status 200 as it came: `at` is when we had it, `date` the server's Date."""
+
+    at: datetime
+    url: str
+    status: int
+    date: str
+    body: bytes
+
+    @property
+    def served_at(self) -> datetime:
+        """When it was, by the server's word; by ours where it does not say. Aware UTC."""
+        try:
+            moment = parsedate_to_datetime(self.date)
+        except (ValueError, OverflowError):
+            return self.at
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+    @property
+    def latest(self) -> int:
+        """µs since 1970 by whichever clock is ahead: a wrong one must not refuse good rows.
+
+        The server's is not believed if it is more than a day ahead of ours.
+        """
+        served_at = self.served_at
+        believed = served_at if served_at <= self.at + DAY else self.at
+        return int(max(believed, self.at).timestamp() * 1_000_000)
+
+
+class _Line(msgspec.Struct, omit_defaults=True):
+    at: str
+    url: str
+    status: int
+    date: str
+    body: msgspec.Raw = msgspec.Raw(b"")
+    text: str | None = None
+    base64: bytes | None = None
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(_Line)
+
+
+def encode(answer: Answer) -> bytes:
+    """One raw line, with its line end: the body verbatim if it is JSON on one line.
+
+    Anything else goes as an escaped string under `text`, or under `base64` if it is not
+    even UTF-8 (only quarantined answers can be).
+    """
+    line = _Line(
+        answer.at.isoformat(timespec="microseconds"), answer.url, answer.status, answer.date
+    )
+    if _is_line_of_json(answer.body):
+        line.body = msgspec.Raw(answer.body)
+    else:
+        try:
+            line.text = answer.body.decode("utf-8")
+        except UnicodeDecodeError:
+            line.base64 = answer.body
+    return _encoder.encode(line) + b"\n"
+
+
+def decode(line: bytes) -> Answer:
+    """The answer in a raw line. Raises ValueError if it is not one."""
+    try:
+        found = _decoder.decode(line)
+        at = datetime.fromisoformat(found.at)
+    except (msgspec.DecodeError, RecursionError, ValueError) as error:
+        msg = f"not a raw line: {error}"
+        raise ValueError(msg) from None
+    if at.tzinfo is None or at.year not in RECEIVED_IN:
+        msg = f"not a raw line: received at no time that a clock tells: {found.at}"
+        raise ValueError(msg)
+    if found.text is not None:
+        body = found.text.encode()
+    elif found.base64 is not None:
+        body = found.base64
+    else:
+        body = bytes(found.body)
+    return Answer(at, found.url, found.status, found.date, body)
+
+
+def _is_line_of_json(body: bytes) -> bool:
+    # White space around the body would not come back from the line.
+    if b"\n" in body or b"\r" in body or body != body.strip():
+        return False
+    try:
+        body.decode("utf-8")
+        msgspec.json.decode(body, type=msgspec.Raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return False
+    # The line is one deeper, and may be read where the stack is fuller than here.
+    # A brace that follows `},` takes the place of the one that was closed: no page of flat
+    # rows has to be looked at bracket by bracket.
+    opened = body.count(b"[") + body.count(b"{") - body.count(b"},{")
+    return opened <= MAX_DEPTH or depth(body) <= MAX_DEPTH
