@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -65,8 +67,25 @@ def data() -> dict[str, Any]:
     return deepcopy(DATA)
 
 
+# The rule by which specs made from now on are asked; see `speaking`.
+_rule = "newest_below"
+ID_RULES = ("newest_below", "oldest_from", "oldest_after")
+
+
+@contextmanager
+def speaking(rule: str) -> Iterator[None]:
+    """Exchanges of this rule, while it lasts."""
+    global _rule  # noqa: PLW0603  (what a spec is made of goes through many hands)
+    _rule, before = rule, _rule
+    try:
+        yield
+    finally:
+        _rule = before
+
+
 def spec(page: int = 1000, chunk_pages: int = 50, settle: float = 60.0) -> ExchangeSpec:
     changed = data()
+    changed["trades"]["paging"]["rule"] = _rule
     changed["settle"] = settle
     changed["trades"]["chunk_pages"] = chunk_pages
     changed["trades"]["paging"]["page"] = page
@@ -103,7 +122,7 @@ def body(*rows: object) -> bytes:
 def answer(
     content: bytes, ask: Ask | None = None, at: datetime = NOW, date: str | None = None
 ) -> Answer:
-    params = ask.params(SPEC.trades.paging) if ask else ()
+    params = ask.params(spec().trades.paging) if ask else ()
     url = f"https://api.example.com/products/BTC-USD/trades?{urlencode(params)}"
     said = at.strftime("%a, %d %b %Y %H:%M:%S GMT") if date is None else date
     return Answer(at, url, 200, said, content)
@@ -131,9 +150,12 @@ class Exchange:
     def rows(self, ask: Ask) -> list[dict[str, object]]:
         self.asked.append(ask)
         assert len(self.asked) < ENOUGH, "it would ask for ever"
+        size = min(ask.limit, self.cap)
+        if ask.start is not None:
+            above = sorted(one for one in self.trades if one >= ask.start)
+            return [self._row(one) for one in above[:size]]
         below = sorted(one for one in self.trades if ask.stop is None or one < ask.stop)
-        newest = below[-min(ask.limit, self.cap) :]
-        return [self._row(one) for one in reversed(newest)]
+        return [self._row(one) for one in reversed(below[-size:])]
 
     def answer(self, ask: Ask, at: datetime = NOW) -> Answer:
         return answer(body(*self.rows(ask)), ask, at)

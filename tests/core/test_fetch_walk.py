@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import pytest
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from schemahub.core.errors import Unreachable
 from schemahub.core.span import Coverage, Span
-from tests.core.dialect import NOW_US, Exchange
+from tests.core.dialect import ID_RULES, NOW_US, Exchange, speaking
 from tests.core.lab import Lab, down
 from tests.core.strategies import points
 
@@ -20,6 +20,14 @@ Rows = list[dict[str, object]]
 HIGHEST = 70
 DAY = 86_400_000_000
 MINUTE = 60_000_000
+
+
+@pytest.fixture(params=ID_RULES, autouse=True, scope="module")
+def rule(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Every test of this file, with each of the rules by which ids are asked for."""
+    with speaking(request.param):
+        yield request.param
+
 
 quick = settings(max_examples=30)
 holes = st.sets(st.integers(1, HIGHEST), max_size=25)

@@ -112,13 +112,11 @@ class Source:
     def first_time(self, market: Market, newest: Key) -> int:
         """The time (µs since 1970) of a market's first trade, on an axis of time."""
         rules = self.spec.trades.paging
-        if not paging.descends(rules):
-            page = self.ask(market, Ask(None, rules.page, 0)).page
-            return page.keys[0][0] if page.keys else newest[0]
-
-        if rules.oldest:
-            page = self.ask(market, Ask(limit=rules.page, oldest=True)).page
-            return page.keys[0][0] if page.keys else newest[0]
+        if rules.oldest or not paging.descends(rules):
+            question = Ask(None, rules.page, 0, oldest=bool(rules.oldest))
+            # Told twice: an answer that begins later would hide all that is before it.
+            told = [self.ask(market, question).page.keys for _ in range(2)]
+            return min((keys[0][0] for keys in told if keys), default=newest[0])
 
         def below(stop: int) -> Page:
             return self.ask(market, Ask(stop, rules.page, 0)).page
@@ -127,8 +125,9 @@ class Source:
 
 
 def find_first_time(below: Callable[[int], Page], newest: int) -> int:
-    """The time of the first trade, where only windows can be asked for. `newest`: one that is.
+    """A time no trade is older than, at most a second before the first one of all.
 
+    For exchanges that can only be asked for windows. `newest` is the time of some trade.
     `below(stop)` answers the newest trades before a time. Bisects, to a second, what no answer
     reached; that there is nothing is believed only when told twice.
     """
@@ -141,7 +140,7 @@ def find_first_time(below: Callable[[int], Page], newest: int) -> int:
             late = min(late, keys[0][0])
         else:
             early = middle
-    return late
+    return early
 
 
 def find_first_above(
