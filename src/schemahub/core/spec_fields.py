@@ -54,7 +54,8 @@ class TimeField(Strict):
 class SideField(Strict):
     """`of` says whose side the wire's word is; the table always holds the taker's.
 
-    `as: sign` takes it from the sign of a number: buy is above zero.
+    `as: sign` takes it from the sign of a number: buy is above zero. `neither` are words of
+    trades that nobody took, as those of an auction: the table's side is null.
     """
 
     source: Source = Field(alias="from")
@@ -62,6 +63,7 @@ class SideField(Strict):
     of: Literal["taker", "maker"]
     buy: Word | None = None
     sell: Word | None = None
+    neither: tuple[Word, ...] = ()
 
     @model_validator(mode="after")
     def _differ(self) -> SideField:
@@ -73,6 +75,8 @@ class SideField(Strict):
             None in words or self.buy == self.sell or type(self.buy) is not type(self.sell)
         ):
             raise at("sell", "buy and sell must be two different words of one kind")
+        if self.neither and (self.as_ == "sign" or set(words) & set(self.neither)):
+            raise at("neither", "holds words of neither side: other ones than buy and sell")
         return self
 
 

@@ -52,9 +52,10 @@ class Reader:
         }
         self.signed = fields.side.as_ == "sign"
         self.sides = _sides(fields.side)
-        self._words: dict[tuple[type, object], Side] = {
+        self._words: dict[tuple[type, object], Side | None] = {
             (type(word), word): taker for word, taker in self.sides.items()
         }
+        self._words |= {(type(word), word): None for word in fields.side.neither}
         self._read: dict[str, Callable[[object], Any]] = {
             column: READERS[kind] for column, kind in self.kinds.items()
         }
@@ -163,14 +164,13 @@ class Reader:
             raise No(f"before 2009 or more than 5 minutes ahead: {value}")
         return found
 
-    def _side(self, value: object) -> Side:
+    def _side(self, value: object) -> Side | None:
         word: object = sign(value) if self.signed else value
         # 1 and true are one key to a dict; to the wire they are two words.
-        known = isinstance(word, str | int)  # and no list, which is no key at all
-        taker = self._words.get((type(word), word)) if known else None
-        if taker is None:
+        # A list is no key at all.
+        if not isinstance(word, str | int) or (type(word), word) not in self._words:
             raise No(f"not a side: {show(value)}")
-        return taker
+        return self._words[type(word), word]
 
     def _value(self, column: str, cells: Mapping[str | int, msgspec.Raw]) -> object:
         raw = cells.get(self.sources[column])
