@@ -51,7 +51,9 @@ class World:
 
     def arguments(self, command: str, *more: str) -> list[str]:
         given = [command, *more, "--lake", str(self.lake)]
-        return [*given, "--base-url", f"{self.name}={self.venue.url}"] if command in TALKS else given
+        return (
+            [*given, "--base-url", f"{self.name}={self.venue.url}"] if command in TALKS else given
+        )
 
     def run(self, command: str, *more: str) -> Said:
         return here(self.arguments(command, *more))

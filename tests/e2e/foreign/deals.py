@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import pairwise
 
 SECOND = 1_000_000_000  # ns
 
@@ -70,5 +71,5 @@ def _steps(rng: random.Random, count: int) -> Iterator[int]:
 
 def shares_of_equal_times(made: Sequence[Deal]) -> float:
     """How many trades have the time of the one before them."""
-    same = sum(one.ns == two.ns for one, two in zip(made, made[1:], strict=False))
+    same = sum(one.ns == two.ns for one, two in pairwise(made))
     return same / max(1, len(made))

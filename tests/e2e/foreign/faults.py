@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +51,11 @@ class Faults:
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
 
+    @property
+    def lagged(self) -> bool:
+        """Whether it may have shown an older head than it has."""
+        return bool(self.count.keys() & {"stale", "elsewhere", "far_elsewhere", "lacks_end"})
+
     def sent(self, venue: Venue, symbol: str, asked: Mapping[str, str]) -> Sent:
         self.answers += 1
         kind = self.at.get(self.answers)
@@ -69,22 +74,21 @@ class Faults:
         if kind in _ROWS:
             rows = _ROWS[kind](self.rng, rows)
         body = venue.body(symbol, rows, asked)
-        match kind:
-            case "http_500" | "http_503" | "http_429":
-                return Sent(int(kind[-3:]), b"{}")
-            case "http_429_after":
-                return Sent(429, b"{}", headers={"Retry-After": "0"})
-            case "truncated":
-                return Sent(200, body[: len(body) * 2 // 3])
-            case "cut":
-                return Sent(200, body[: len(body) // 2], missing=len(body) - len(body) // 2)
-            case "html" | "html_503":
-                return Sent(503 if kind == "html_503" else 200, HTML, "text/html")
-            case "error_200":
-                said = self.rng.choice(KRAKEN_SAYS)
-                return Sent(200, b'{"error":["%s"]}' % said.encode())
-            case _:
-                return Sent(200, body)
+        if kind == "error_200":
+            return Sent(200, b'{"error":["%s"]}' % self.rng.choice(KRAKEN_SAYS).encode())
+        return _PLAIN.get(kind or "", lambda body: Sent(200, body))(body)
+
+
+_PLAIN: dict[str, Callable[[bytes], Sent]] = {
+    "http_500": lambda _: Sent(500, b"{}"),
+    "http_503": lambda _: Sent(503, b"{}"),
+    "http_429": lambda _: Sent(429, b"{}"),
+    "http_429_after": lambda _: Sent(429, b"{}", headers={"Retry-After": "0"}),
+    "truncated": lambda body: Sent(200, body[: len(body) * 2 // 3]),
+    "cut": lambda body: Sent(200, body[: len(body) // 2], missing=len(body) - len(body) // 2),
+    "html": lambda _: Sent(200, HTML, "text/html"),
+    "html_503": lambda _: Sent(503, HTML, "text/html"),
+}
 
 
 def _some(rng: random.Random, rows: list[Any]) -> int:

@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -34,17 +34,18 @@ class Book:
 
 @dataclass
 class Venue(ABC):
-    """Answers questions about its books, as well as `faults` let it."""
+    """Answers questions about its books, as well as `faults` let it.
+
+    `before` is called before each answer; trades may happen there.
+    """
 
     books: dict[str, Book]
     faults: Faults = field(default_factory=Faults)
     latency: float = 0.0
+    before: Callable[[Venue], None] | None = None
     asked: list[dict[str, str]] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
     url: str = ""
-
-    def grows(self) -> None:
-        """Called before every answer."""
 
     @abstractmethod
     def rows(self, book: Book, asked: Mapping[str, str], behind: int) -> list[Any]:
@@ -66,7 +67,8 @@ class Venue(ABC):
         asked = dict(parse_qsl(url.query))
         with self.lock:
             self.asked.append(asked)
-            self.grows()
+            if self.before is not None:
+                self.before(self)
             symbol = self.market(url.path, asked)
             if isinstance(symbol, Sent):
                 return symbol
