@@ -110,11 +110,14 @@ class Source:
         return find_first(ask, since, head.page, self.spec.first_id, size)
 
     def first_time(self, market: Market, newest: Key) -> int:
-        """The time (µs since 1970) of a market's first trade, on an axis of time."""
+        """The time (µs since 1970) of a market's first trade, on an axis of time.
+
+        What one answer lacks at its front, or altogether, is believed only when told twice.
+        """
         rules = self.spec.trades.paging
         if not paging.descends(rules):
-            page = self.ask(market, Ask(None, rules.page, 0)).page
-            return page.keys[0][0] if page.keys else newest[0]
+            tellings = [self.ask(market, Ask(None, rules.page, 0)).page for _ in range(2)]
+            return min([newest[0], *(page.keys[0][0] for page in tellings if page.keys)])
 
         def below(stop: int) -> Page:
             return self.ask(market, Ask(stop, rules.page, 0)).page

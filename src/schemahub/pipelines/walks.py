@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from schemahub.core import page as pages
-from schemahub.core.errors import BadAnswer, SchemaHubError
+from schemahub.core.errors import BadAnswer, ObjectCorrupt, ObjectMissing, SchemaHubError
 from schemahub.core.layout import RawName, raw_key
 from schemahub.core.page import Key, Page
 from schemahub.core.span import NOTHING, Coverage, Span, cut_down
@@ -100,10 +100,13 @@ class _Walker:
     lane: _Lane = field(default_factory=_Lane)
     sure: list[_Told] = field(default_factory=list)
     carried: list[Fetched] = field(default_factory=list)
+    seam: Span | None = None
 
     def walk(self, span: Span) -> _Lane:
         """One span to its end, or as far as it goes."""
         joins = span.start > 0 and span.start - 1 in self.work.ledger.held
+        if joins and self.spec.line.timed:
+            self.seam = Span(span.start - self.spec.line.step, span.start)
         walk = Walk.through(self.spec, span, self.newest, joins=joins)
         waiting: list[_Told] = []
         try:
@@ -192,7 +195,10 @@ class _Walker:
         self.carried = ready[-1].answers if ready else self.carried
 
     def _create(self, span: Span, answers: Sequence[Fetched]) -> None:
-        keys = [key for key in together([one.page for one in answers]) if key[0] in span]
+        everything = together([one.page for one in answers])
+        if self.seam is not None and self.seam.stop == span.start and self._tears(everything):
+            span = Span(self.seam.start, span.stop)
+        keys = [key for key in everything if key[0] in span]
         told = sorted(
             (one for one in answers if _speaks_of(one.page, span)),
             key=lambda one: one.page.keys[:1],
@@ -207,6 +213,30 @@ class _Walker:
         if self.spec.provable.by == "ids" and skips(keys):
             ordered = sorted(keys, key=lambda key: key[1])
             self.lane.holes += [(one, two) for one, two in pairwise(ordered) if two[1] > one[1] + 1]
+
+    def _tears(self, keys: Sequence[Key]) -> bool:
+        """Whether some of these trades belong to the step below the walk, and raw lacks them.
+
+        An exchange that lagged when that was stored had shown the step's first trades only.
+        """
+        seam, market = self.seam, self.work.market
+        lacking = {key for key in keys if seam is not None and key[0] in seam}
+        if seam is None or not lacking:
+            return False
+        whole = self.work.ledger.overlapping(seam) or self.lake.ledger(market).overlapping(seam)
+        for name in whole:
+            try:
+                # Lines ascend: the last ones tell of the seam.
+                for line in reversed(self.lake.raw(market, name).lines.splitlines()):
+                    answer = pages.decode(line)
+                    asked = pages.asked(answer, self.spec)
+                    page = pages.read(answer, asked, self.work.source.reader)
+                    lacking.difference_update(page.keys)
+                    if not lacking:
+                        return False
+            except (BadAnswer, ObjectCorrupt, ObjectMissing, ValueError):
+                continue
+        return True
 
     def _name(self, span: Span) -> RawName:
         """The span's name; another revision of it where what it names was asked for again."""

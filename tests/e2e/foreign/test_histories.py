@@ -20,7 +20,9 @@ def first(kind: type[Venue]) -> int:
 
 
 @BOTH
-def test_a_whole_history_is_fetched_exactly_and_then_quiet(foreign: Make, kind: type[Venue]) -> None:
+def test_a_whole_history_is_fetched_exactly_and_then_quiet(
+    foreign: Make, kind: type[Venue]
+) -> None:
     made = deals(1, 20_000, ends=ago(5), first=first(kind))
     assert shares_of_equal_times(made) > 0.35
     w = foreign(kind, made)
