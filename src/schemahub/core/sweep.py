@@ -167,8 +167,11 @@ class Walk:
 
     @property
     def _floor(self) -> Key:
-        """Trades up to this one are known."""
-        return self.must or (self._whole.start - 1, _LAST_ID)
+        """Trades up to this one are known, or nobody asked for them.
+
+        At first that is what lies below the cursor: the seam may hold more than an answer.
+        """
+        return self.must or (self.cursor - 1, _LAST_ID)
 
     def _joined(self, keys: Sequence[Key]) -> bool:
         """Whether an answer overlaps what is held below: a trade stands at the seam."""

@@ -55,6 +55,9 @@ class WalkPlanner:
             ledger = self.lake.quick_ledger(market, spec)
         head = self.source.head(market)
         if not head.page.keys:
+            # An empty answer is what a faulty server gives too.
+            head = self.source.head(market)
+        if not head.page.keys:
             return self._nothing(ledger, head, "the exchange has no trade of this market yet")
         settled = self._settled(head)
         if settled is None:

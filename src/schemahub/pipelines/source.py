@@ -110,7 +110,10 @@ class Source:
         return find_first(ask, since, head.page, self.spec.first_id, size)
 
     def first_time(self, market: Market, newest: Key) -> int:
-        """The time (µs since 1970) of a market's first trade, on an axis of time."""
+        """The time (µs since 1970) of a market's first trade, on an axis of time.
+
+        What one answer lacks at its front, or altogether, is believed only when told twice.
+        """
         rules = self.spec.trades.paging
         if rules.oldest or not paging.descends(rules):
             question = Ask(None, rules.page, 0, oldest=bool(rules.oldest))

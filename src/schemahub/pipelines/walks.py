@@ -229,10 +229,12 @@ class _Walker:
 
     def _held_ids(self, span: Span) -> Coverage | None:
         """The ids that raw tells there; None if it cannot be read: others report that."""
-        found = NOTHING
+        market, found = self.work.market, NOTHING
+        # A quick ledger does not name every object.
+        names = self.work.ledger.overlapping(span)
         try:
-            for name in self.work.ledger.overlapping(span):
-                for line in self.lake.raw(self.work.market, name).lines.splitlines():
+            for name in names or self.lake.ledger(market, self.spec.line).overlapping(span):
+                for line in self.lake.raw(market, name).lines.splitlines():
                     found |= pages.told_ids(pages.decode(line), self.work.source.reader) or NOTHING
         except (ObjectCorrupt, ObjectMissing, ValueError):
             return None

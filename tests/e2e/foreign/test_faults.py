@@ -1,0 +1,94 @@
+"""A tenth of the answers faulty, jobs killed, many at once: nothing is lost, nothing twice."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.e2e.foreign.binance import Binance
+from tests.e2e.foreign.conftest import Make, World, ago
+from tests.e2e.foreign.deals import deals
+from tests.e2e.foreign.faults import LIES, REFUSED, Faults
+from tests.e2e.foreign.kraken import Kraken
+from tests.e2e.foreign.venue import Venue
+
+BOTH = pytest.mark.parametrize("kind", [Binance, Kraken])
+SEEDS = pytest.mark.parametrize(
+    "seed", [1, *(pytest.param(n, marks=pytest.mark.heavy) for n in range(2, 16))]
+)
+
+
+def kinds(kind: type[Venue]) -> list[str]:
+    return [*REFUSED, *LIES, *(["error_200"] if kind is Kraken else [])]
+
+
+def bad_day(w: World, seed: int, p: float = 0.1) -> None:
+    w.venue.faults = Faults(kinds(type(w.venue)), p, seed)
+
+
+def heal(w: World) -> None:
+    """One clean run of each; if that leaves a hole between two trades, verify knew it."""
+    w.venue.faults = Faults()
+    w.run("ingest", w.market, "--full")
+    w.ok("transform")
+    if w.run("verify", w.market).code:
+        assert isinstance(w.venue, Kraken)
+        w.certificate(code=4)
+        w.ok("repair", w.market)
+    w.assert_whole()
+
+
+@BOTH
+@SEEDS
+def test_a_tenth_of_faulty_answers(
+    foreign: Make, hurried: None, kind: type[Venue], seed: int
+) -> None:
+    w = foreign(kind, deals(seed, 20_000, ends=ago(5), first=0 if kind is Binance else 1))
+    bad_day(w, seed)
+    said = w.run("ingest", w.market, "--full")
+    w.ok("transform")
+    if said.code == 0 and not w.venue.faults.lagged:
+        w.assert_whole()
+    heal(w)
+    w.assert_quiet("--full", requests=3)
+
+
+@BOTH
+@SEEDS
+def test_kills_and_faulty_answers(foreign: Make, kind: type[Venue], seed: int) -> None:
+    made = deals(seed, 20_000, ends=ago(5), first=0 if kind is Binance else 1)
+    w = foreign(kind, made, latency=0.12)
+    bad_day(w, seed)
+    killed = w.kills(seed, 5, 12, "--full")
+    assert killed >= 3
+    w.venue.latency = 0
+    heal(w)
+
+
+@BOTH
+def test_runs_of_one_market_side_by_side(foreign: Make, kind: type[Venue]) -> None:
+    made = deals(7, 20_000, ends=ago(5), first=0 if kind is Binance else 1)
+    w = foreign(kind, made, latency=0.02)
+    with ThreadPoolExecutor(3) as pool:
+        jobs = [
+            pool.submit(w.process, "ingest", w.market, *wish)
+            for wish in (["--full"], ["--full"], ["--since", w.moment(made[9_999]).isoformat()])
+        ]
+        assert {job.result().code for job in jobs} <= {0, 5}
+    w.fetch("--full")
+    w.assert_whole()
+
+
+@BOTH
+@pytest.mark.parametrize("kind_of_lie", [*LIES, *REFUSED])
+@pytest.mark.heavy
+def test_each_fault_alone_on_half_of_the_answers(
+    foreign: Make, hurried: None, kind: type[Venue], kind_of_lie: str
+) -> None:
+    w = foreign(kind, deals(8, 9_000, ends=ago(5), first=0 if kind is Binance else 1))
+    # A row without an id that three answers in a row tell stands in quarantine for good.
+    w.venue.faults = Faults([kind_of_lie], 0.2 if kind_of_lie == "bad_id" else 0.5, 8)
+    assert w.run("ingest", w.market, "--full").code in {0, 1, 3}
+    w.ok("transform")
+    heal(w)
