@@ -73,6 +73,8 @@ class Walk:
             return Ask(limit=paging.page, window=window)
         if not descends(paging):
             return Ask(limit=paging.page, start=self.cursor)
+        if paging.rule == "newest_below":
+            return Ask(self.cursor, paging.page)
         low = max(0, self.span.start - self.spec.line.step)
         return Ask(self.cursor, paging.page, low, self.number if paging.number else None)
 
@@ -103,11 +105,28 @@ class Walk:
             return True
         if self.spec.provable.by == "ids" and skips(keys):
             return True
+        if not self._agree(pages):
+            return True
         if descends(self.spec.trades.paging):
             paging = self.spec.trades.paging
             more = paging.number is not None and bool(keys)
             return paging.rule != "latest_only" and not more and self._older(keys) is None
         return self.must is None and self.joins and not self._joined(keys)
+
+    def _agree(self, pages: Sequence[Page]) -> bool:
+        """Whether two answers tell the same trade first, where none is known to begin with.
+
+        One that lacks its first trades looks like one before which there were none.
+        """
+        if self.must is not None or self.spec.trades.paging.rule == "latest_only":
+            return True
+        if descends(self.spec.trades.paging):
+            told = [max((key for key in page.keys), default=None) for page in pages]
+        else:
+            if self.joins and self._joined(together(pages)):
+                return True
+            told = [min((k for k in page.keys if k > self._floor), default=None) for page in pages]
+        return max(told.count(one) for one in told) > 1
 
     def take(self, pages: Sequence[Page]) -> tuple[Walk, Span | None]:
         """The walk after these answers to one question, and what they tell beyond before.

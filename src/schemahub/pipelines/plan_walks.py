@@ -53,10 +53,7 @@ class WalkPlanner:
             ledger = self.lake.ledger(market, spec.line)
         else:
             ledger = self.lake.quick_ledger(market, spec)
-        head = self.source.head(market)
-        if not head.page.keys:
-            # An empty answer is what a faulty server gives too.
-            head = self.source.head(market)
+        head = self._head()
         if not head.page.keys:
             return self._nothing(ledger, head, "the exchange has no trade of this market yet")
         settled = self._settled(head)
@@ -91,6 +88,11 @@ class WalkPlanner:
     @property
     def axis(self) -> Axis:
         return self.source.spec.line
+
+    def _head(self) -> Fetched:
+        found = self.source.head(self.market)
+        # An empty answer is what a faulty server gives too.
+        return found if found.page.keys else self.source.head(self.market)
 
     def _nothing(self, ledger: Ledger, head: Fetched, note: str) -> Plan:
         if not head.page.keys and (ledger.extent or ledger.origins):

@@ -137,13 +137,17 @@ def find_first_time(below: Callable[[int], Page], newest: int) -> int:
     early, late = EARLIEST, newest
     while late - early > SECOND:
         middle = (early + late) // 2
-        page = below(middle)
-        keys = page.keys or below(middle).keys
-        if keys:
-            late = min(late, keys[0][0])
+        older = _older(below(middle), middle) or _older(below(middle), middle)
+        if older:
+            late = min(older)
         else:
             early = middle
     return early
+
+
+def _older(page: Page, moment: int) -> list[int]:
+    """The times before `moment`: a cursor of whole seconds tells of the rest of one as well."""
+    return [position for position, _ in page.keys if position < moment]
 
 
 def find_first_above(
