@@ -92,3 +92,34 @@ def test_each_fault_alone_on_half_of_the_answers(
     assert w.run("ingest", w.market, "--full").code in {0, 1, 3}
     w.ok("transform")
     heal(w)
+
+
+def test_an_answer_without_a_hole_is_believed_before_one_with_a_wrong_id(
+    foreign: Make, hurried: None
+) -> None:
+    w = foreign(Kraken, deals(12, 9_000, ends=ago(5)))
+    w.venue.faults = Faults(at=dict.fromkeys([4, 6, 9], "wrong_id"))
+    w.fetch("--full")
+    assert w.venue.faults.count["wrong_id"] == 3
+    w.assert_whole()
+
+
+def test_trades_that_three_answers_lack_are_missed_and_repaired(
+    foreign: Make, hurried: None
+) -> None:
+    """Kraken's ids tell: the run says partly, verify missing, and repair asks again."""
+    w = foreign(Kraken, deals(13, 9_000, ends=ago(5)))
+    w.book.hidden = frozenset({3_333, *range(5_000, 5_040)})
+    said = w.run("ingest", w.market, "--full")
+    assert said.code == 3, said.err
+    assert "schemahub repair" in said.err
+    w.ok("transform")
+    w.assert_table(w.book.visible())
+    found = w.certificate(code=4)
+    assert found["status"] == "missing"
+    w.book.hidden = frozenset()
+    asked = len(w.venue.asked)
+    w.ok("repair", w.market)
+    assert 0 < len(w.venue.asked) - asked < 12
+    w.assert_whole()
+    w.assert_quiet("--full", requests=3)
