@@ -34,7 +34,9 @@ def test_a_whole_history_is_fetched_exactly_and_then_quiet(
 
 
 @BOTH
-@pytest.mark.parametrize("count", [0, 1, 2, 999, 1000, 1001])
+@pytest.mark.parametrize(
+    "count", [0, 1, *(pytest.param(n, marks=pytest.mark.heavy) for n in (2, 999, 1000, 1001))]
+)
 def test_a_market_with_few_trades_or_none(foreign: Make, kind: type[Venue], count: int) -> None:
     w = foreign(kind, deals(2, count, ends=ago(5), first=first(kind)))
     w.fetch("--full")
