@@ -81,6 +81,17 @@ def test_absence_does_not_count_for_a_checkpoint() -> None:
     assert cacheable(Ledger.of(names), CHUNK) == Coverage((Span(0, 10),))
 
 
+@given(st.lists(spans(), min_size=1, max_size=6))
+@example([Span(0, 50), Span(20, 21)])
+def test_where_objects_overlap_a_checkpoint_and_what_begins_above_it_tell_all(
+    held: list[Span],
+) -> None:
+    ledger = Ledger.of(map(RawName, held))
+    covered = cacheable(ledger, 1)
+    later = [RawName(span) for span in held if not covered or span.start >= covered.stop]
+    assert Ledger.of(later, Checkpoint(covered, (), ())).held == ledger.held
+
+
 @given(folders())
 def test_a_checkpoint_reads_back_as_what_was_written(names: list[RawEntry]) -> None:
     ledger = Ledger.of(names)

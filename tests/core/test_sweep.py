@@ -14,7 +14,7 @@ from schemahub.core.paging import NANOSECONDS, Ask
 from schemahub.core.span import Coverage, Span
 from schemahub.core.spec import ExchangeSpec, Paging
 from schemahub.core.spec_reading import build
-from schemahub.core.sweep import LEAST_CAP, NotThis, Stuck, Walk, together
+from schemahub.core.sweep import LEAST_CAP, NotThis, Stuck, Walk, sole, together
 from tests.core.dialect import data
 
 START = 1_700_000_000 * SECOND
@@ -255,6 +255,29 @@ def test_where_all_history_is_shown_an_empty_seam_is_no_gap() -> None:
     told, got, _ = walked(walk, Server(spec.trades.paging, trades, 5))
     assert told == Coverage((Span(start, trades[-1][0] + SECOND),))
     assert sorted(got) == [key for key in trades if key[0] >= start]
+
+
+def test_a_seam_of_more_trades_than_an_answer_holds_is_walked_through() -> None:
+    spec = spec_of("time", "oldest_after", "ns", 5)
+    seam = tuple((START + n * 1_000, n) for n in range(23))
+    trades = (*seam, *((START + SECOND + n * SECOND, 23 + n) for n in range(9)))
+    span = Span(START + SECOND, trades[-1][0] + SECOND)
+    told, got, _ = walked(
+        Walk.through(spec, span, trades[-1], joins=True), Server(spec.trades.paging, trades, 5)
+    )
+    assert told == Coverage((span,))
+    assert sorted(got) == [key for key in trades if key[0] in span]
+
+
+def test_an_answer_proves_itself_only_if_it_reaches_as_far_as_the_others() -> None:
+    whole = page(tuple((START + n, n) for n in range(10)))
+    wrong = page((*whole.keys[:4], (START + 4, 4_000), *whole.keys[5:]))
+    short = page(whole.keys[2:])
+    assert sole([wrong, whole]) is whole
+    assert sole([wrong, short]) is None
+    assert sole([wrong]) is None
+    assert sole([replace(whole, unreadable=1)]) is None
+    assert sole([page(()), short]) is short
 
 
 @pytest.mark.parametrize(("axis", "rule", "unit"), KINDS)

@@ -20,7 +20,7 @@ from schemahub.adapters.zstd import Zstd
 from schemahub.core import page as pages
 from schemahub.core.axis import SECOND
 from schemahub.core.errors import BadAnswer, SchemaHubError, Unreachable
-from schemahub.core.page import Answer, Request
+from schemahub.core.page import Answer, Key, Request
 from schemahub.core.paging import Ask
 from schemahub.core.spec import ExchangeSpec
 from schemahub.core.wire import Reader
@@ -31,7 +31,7 @@ from schemahub.pipelines.source import Source
 from schemahub.ports import NoMetrics
 from tests.core.dialect import MARKET, NOW, NOW_US, answer, body, row
 from tests.core.lab import InTurn
-from tests.core.test_sweep import KINDS, Key, Server, spec_of
+from tests.core.test_sweep import KINDS, Server, spec_of
 
 T = TypeVar("T")
 PAGE = 12
@@ -88,8 +88,8 @@ class Spoiler:
 
     def _spoilt(self, keys: list[Key]) -> list[Key]:
         cut = self.dice.randint(0, len(keys))
-        kinds = [
-            lambda: [],
+        kinds: list[Callable[[], list[Key]]] = [
+            list,
             lambda: keys[:cut],
             lambda: keys[cut:],
             lambda: self.dice.sample(keys, len(keys)),

@@ -181,15 +181,16 @@ def cacheable(ledger: Ledger, chunk: int) -> Coverage:
 
     The whole chunks, in one run, from the lowest held position up to the first position
     that raw does not hold (absence does not count). Where objects are not cut at chunks
-    (`chunk` is 1), up to the start of the last of them: from there on the listing tells.
+    (`chunk` is 1), up to the start of the one that reaches to that hole: from there on the
+    listing tells. One that was fetched again may start later and end long before.
     """
     if not ledger.held:
         return Coverage()
     start, stop = ledger.held.spans[0].start, ledger.held.spans[0].stop
     whole = stop // chunk * chunk
     if chunk == 1:
-        inside = (name.span.start for name in ledger.objects if name.span.start < stop)
-        whole = max(inside, default=start)
+        reaching = (name.span.start for name in ledger.objects if name.span.stop == stop)
+        whole = max(reaching, default=start)
     return Coverage((Span(start, whole),)) if start < whole else Coverage()
 
 

@@ -103,7 +103,7 @@ class Walk:
         keys = together(pages)
         if all(page.bad or page.unreadable for page in pages):
             return True
-        if self.spec.provable.by == "ids" and skips(keys):
+        if self.spec.provable.by == "ids" and skips(keys) and sole(pages) is None:
             return True
         if not self._agree(pages):
             return True
@@ -267,6 +267,21 @@ class Walk:
 def together(pages: Sequence[Page]) -> list[Key]:
     """The trades that any of these pages tells, lowest first."""
     return sorted({key for page in pages for key in page.keys})
+
+
+def sole(pages: Sequence[Page]) -> Page | None:
+    """The answer that proves itself where ids should have no holes, if one of these does.
+
+    It has none, every row of it is good, and it reaches as far as any other does. So none is
+    needed in which an id is wrong.
+    """
+    told = [page.all_ids for page in pages if page.all_ids]
+    for page in pages:
+        if page.bad or page.unreadable or not page.keys or skips(page.keys):
+            continue
+        if all(page.ids.start <= one.start and one.stop <= page.ids.stop for one in told):
+            return page
+    return None
 
 
 def skips(keys: Sequence[Key]) -> bool:

@@ -14,7 +14,7 @@ from schemahub.core.layout import AbsentName, RawName, SeenName, raw_key
 from schemahub.core.page import Key, Page
 from schemahub.core.span import NOTHING, Coverage, Span, cut_down
 from schemahub.core.spec import ExchangeSpec
-from schemahub.core.sweep import NotThis, Stuck, Walk, skips, together
+from schemahub.core.sweep import NotThis, Stuck, Walk, skips, sole, together
 from schemahub.pipelines.evidence import testimonies
 from schemahub.pipelines.fetch import ChunkWork, Landed
 from schemahub.pipelines.lake import Lake
@@ -157,6 +157,9 @@ class _Walker:
         found: list[Fetched] = []
         while not found or (len(found) < TELLINGS and walk.doubts([one.page for one in found])):
             found.append(self._ask(walk))
+        whole = sole([one.page for one in found]) if self.spec.provable.by == "ids" else None
+        if whole is not None:
+            return [one for one in found if one.page is whole]
         clean = [one for one in found if not (one.page.bad or one.page.unreadable)]
         return _needed(clean or found)
 

@@ -76,10 +76,10 @@ class Faults:
         body = venue.body(symbol, rows, asked)
         if kind == "error_200":
             return Sent(200, b'{"error":["%s"]}' % self.rng.choice(KRAKEN_SAYS).encode())
-        return _PLAIN.get(kind or "", lambda body: Sent(200, body))(body)
+        return _PLAIN[kind](body) if kind in _PLAIN else Sent(200, body)
 
 
-_PLAIN: dict[str, Callable[[bytes], Sent]] = {
+_PLAIN: dict[str | None, Callable[[bytes], Sent]] = {
     "http_500": lambda _: Sent(500, b"{}"),
     "http_503": lambda _: Sent(503, b"{}"),
     "http_429": lambda _: Sent(429, b"{}"),
@@ -121,7 +121,18 @@ def _damaged(names: tuple[str, int], values: Sequence[Any]) -> Any:
     return damage
 
 
+def _wrong_id(rng: random.Random, rows: list[Any]) -> list[Any]:
+    """Two rows under ids that are not theirs, and look as good as any."""
+    found = list(rows)
+    for index in rng.sample(range(len(found)), min(2, len(found))):
+        one = found[index].copy()
+        one[6 if isinstance(one, list) else "id"] += rng.choice([1, 5, 1_000, 10**7, 10**12])
+        found[index] = one
+    return found
+
+
 _ROWS: dict[str | None, Any] = {
+    "wrong_id": _wrong_id,
     "empty": lambda rng, rows: [],
     "lacks_front": lambda rng, rows: rows[_some(rng, rows) :],
     "lacks_end": lambda rng, rows: rows[: _some(rng, rows)],

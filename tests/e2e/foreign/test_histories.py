@@ -34,7 +34,9 @@ def test_a_whole_history_is_fetched_exactly_and_then_quiet(
 
 
 @BOTH
-@pytest.mark.parametrize("count", [0, 1, 2, 999, 1000, 1001])
+@pytest.mark.parametrize(
+    "count", [0, 1, *(pytest.param(n, marks=pytest.mark.heavy) for n in (2, 999, 1000, 1001))]
+)
 def test_a_market_with_few_trades_or_none(foreign: Make, kind: type[Venue], count: int) -> None:
     w = foreign(kind, deals(2, count, ends=ago(5), first=first(kind)))
     w.fetch("--full")
@@ -45,9 +47,9 @@ def test_a_market_with_few_trades_or_none(foreign: Make, kind: type[Venue], coun
 
 @BOTH
 def test_in_two_halves_and_from_the_middle(foreign: Make, kind: type[Venue]) -> None:
-    made = deals(3, 20_000, ends=ago(5), first=first(kind))
+    made = deals(3, 7_000, ends=ago(5), first=first(kind))
     w = foreign(kind, made)
-    middle, later = w.moment(made[9_000]), w.moment(made[15_000])
+    middle, later = w.moment(made[3_000]), w.moment(made[5_000])
     w.fetch("--since", middle.isoformat(), "--until", later.isoformat())
     part = [one for one in made if middle <= w.moment(one) < later]
     # Spans of time are cut at full seconds.
