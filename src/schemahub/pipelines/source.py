@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 
 from schemahub.core import page as pages
@@ -71,9 +71,40 @@ class Source:
         return self.http.fetch(pages.request(market, self.spec, ask), read)
 
     def head(self, market: Market) -> Fetched:
-        """The newest page. One in which no row is good is no answer: BadAnswer."""
-        question = paging.head(self.spec.trades.paging)
-        return self.ask(market, question, needs_good=True)
+        """The newest page. One in which no row is good is no answer: BadAnswer.
+
+        That there is no trade at all is believed only when told twice, and of the longest
+        window that can be asked for.
+        """
+        rules = self.spec.trades.paging
+        questions = [paging.head(rules), *(Ask(limit=rules.page, window=w) for w in rules.windows)]
+        found = self.ask(market, questions[0], needs_good=True)
+        for question in questions[1:] or questions:
+            if found.page.rows:
+                break
+            found = self.ask(market, question, needs_good=True)
+        return found
+
+    def edge(self, answer: Answer) -> int:
+        """The first time (µs since 1970) that the exchange still showed when it answered.
+
+        0 where it shows all history, or where positions are no times.
+        """
+        reach = self.spec.reach
+        if reach is None or not self.spec.line.timed:
+            return 0
+        return self.spec.line.up(microseconds(answer.served_at - reach))
+
+    def shown_since(self, since: datetime, answer: Answer) -> tuple[datetime, bool]:
+        """`since`, or the first time still shown if that is later; and whether it is.
+
+        That first time is a settle time ahead: until it is asked for some more will be gone.
+        """
+        reach = self.spec.reach
+        if reach is None:
+            return since, False
+        edge = answer.served_at - reach + timedelta(seconds=self.spec.settle)
+        return max(since, edge), since < edge
 
     def first_page(self, market: Market) -> Fetched:
         """The lowest page of the axis."""
