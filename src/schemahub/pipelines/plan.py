@@ -341,6 +341,22 @@ def no_trade(lake: Lake, source: Source, market: Market, ledger: Ledger, head: F
     return f"{source.spec.title} shows no trade of the last {source.spec.history}: nothing is new"
 
 
+def tells_again(lake: Lake, source: Source, market: Market, ledger: Ledger, head: Fetched) -> bool:
+    """Whether the newest page has a trade that is held, and tells it as it was told then."""
+    theirs = _trades(source, head.answer)
+    newest = Span(head.page.ids.stop - 1, head.page.ids.stop)
+    names = ledger.overlapping(newest) or lake.ledger(market, source.spec.line).overlapping(newest)
+    for name in names:
+        try:
+            for line in lake.raw(market, name).lines.splitlines():
+                mine = _trades(source, pages.decode(line))
+                if any(mine[position] == theirs[position] for position in mine.keys() & theirs):
+                    return True
+        except (ObjectCorrupt, ObjectMissing, ValueError):
+            continue
+    return False
+
+
 def _newest_held(lake: Lake, source: Source, market: Market) -> int | None:
     """When the newest trade was that is held (µs since 1970); None if nobody can tell."""
     for name in reversed(lake.ledger(market, source.spec.line).objects):

@@ -9,7 +9,7 @@ from schemahub.core.axis import Axis
 from schemahub.core.errors import IdsRestarted
 from schemahub.core.layout import Market
 from schemahub.core.ledger import Ledger
-from schemahub.core.page import Key
+from schemahub.core.page import Key, Page
 from schemahub.core.paging import Ask, descends
 from schemahub.core.span import NOTHING, Span
 from schemahub.pipelines.lake import Lake
@@ -24,6 +24,7 @@ from schemahub.pipelines.plan import (
     everything,
     no_trade,
     reaches,
+    tells_again,
 )
 from schemahub.pipelines.source import BEGINNING, Fetched, Source, find_first_above, microseconds
 from schemahub.ports import Tasks
@@ -70,7 +71,7 @@ class WalkPlanner:
         settled = self._settled(head)
         if settled is None:
             return Plan(market, ledger, notes=(self._young,))
-        notes = self._check_head(ledger, settled)
+        notes = self._check_head(ledger, settled, head)
         stop = settled.stop
         if self.wish.until is not None:
             stop = min(stop, self._first_since(self.wish.until, head))
@@ -152,7 +153,7 @@ class WalkPlanner:
         stop = self._search(edge, head)
         return _Settled(oldest, stop) if self._search(BEGINNING, head) < stop else None
 
-    def _check_head(self, ledger: Ledger, settled: _Settled) -> tuple[str, ...]:
+    def _check_head(self, ledger: Ledger, settled: _Settled, head: Fetched) -> tuple[str, ...]:
         """A head that is merely behind is a lagging replica, which is noted."""
         if not ledger.held:
             return ()
@@ -161,7 +162,8 @@ class WalkPlanner:
             return ()
         newest, held = self.axis.place(settled.stop), self.axis.place(ledger.held.stop)
         why = f"its trades end at {newest}, but what is held ends at {held}"
-        if not self.axis.timed and behind > self.source.spec.head_slack:
+        far = not self.axis.timed and behind > self.source.spec.head_slack
+        if far and not tells_again(self.lake, self.source, self.market, ledger, head):
             raise IdsRestarted(
                 f"the ids of {self.market} began again, or it was answered about another market",
                 why,
@@ -226,11 +228,11 @@ class WalkPlanner:
         if descends(rules):
             return self.source.first_since(self.market, since, head)
 
-        def above(start: int) -> Fetched:
-            return self.source.ask(self.market, Ask(None, rules.page, start))
+        def above(start: int) -> Page:
+            return self.source.oldest(self.market, start)
 
-        first = above(self.source.spec.first_id).page
+        first = above(self.source.spec.first_id)
         if not first.keys or first.times[0][1] >= since:
             return first.keys[0][0] if first.keys else head.page.ids.start
         low = first.keys[0][0]
-        return find_first_above(lambda start: above(start).page, since, head.page, low, rules.page)
+        return find_first_above(above, since, head.page, low, rules.page)

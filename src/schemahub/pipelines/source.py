@@ -123,7 +123,7 @@ class Source:
         if not paging.descends(rules):
 
             def above(start: int) -> Page:
-                return self.ask(market, Ask(None, size, start)).page
+                return self.oldest(market, start)
 
             return find_first_above(above, since, head.page, self.spec.first_id, size)
 
@@ -139,6 +139,12 @@ class Source:
             return max(page, once(below), key=lambda one: one.all_ids.stop if one.all_ids else -1)
 
         return find_first(ask, since, head.page, self.spec.first_id, size)
+
+    def oldest(self, market: Market, start: int) -> Page:
+        """The oldest rows from a position on; that there is none is believed when told twice."""
+        question = Ask(None, self.spec.trades.paging.page, start)
+        page = self.ask(market, question).page
+        return page if page.rows else self.ask(market, question).page
 
     def first_time(self, market: Market, newest: Key) -> int:
         """The time (µs since 1970) of a market's first trade, on an axis of time."""

@@ -98,7 +98,7 @@ def test_repair_of_what_is_gone_says_so_and_changes_nothing(window: Open, name: 
 def test_since_before_the_window_says_what_cannot_be_had(window: Open, name: str) -> None:
     w = window(name, page=25, **SHORT.get(name, {}))
     reach = w.reach
-    w.venue.every(reach / 60, -3 * reach, reach)
+    w.venue.every(reach / 60, 100 - 3 * reach, reach)
     told = w.poll("--since", "2024-01-01", code=3)
     assert "from 2024-01-01T00:00:00Z to 20" in told
     assert "cannot be had" in told
@@ -117,7 +117,7 @@ def test_since_before_the_window_says_what_cannot_be_had(window: Open, name: str
 def test_full_is_all_that_is_shown_and_says_where_that_begins(window: Open, name: str) -> None:
     w = window(name, page=25, **SHORT.get(name, {}))
     reach = w.reach
-    w.venue.every(reach / 60, -3 * reach, reach)
+    w.venue.every(reach / 60, 100 - 3 * reach, reach)
     told = w.poll("--full")
     assert "history begins at" in told or "history begins with" in told
     assert "shows only the last" in told
@@ -204,7 +204,7 @@ def test_a_market_that_trades_too_much_for_its_newest_page(window: Open, name: s
     assert "missing" not in w.statuses()
 
 
-@pytest.mark.parametrize("name", ["gate", "gemini", "bitfinex"])
+@pytest.mark.parametrize("name", ["gate", "gemini"])
 def test_a_window_that_moves_on_while_it_is_read(window: Open, name: str) -> None:
     """What left it before it could be asked for is never said to be held."""
     w = window(name, page=10, **SHORT.get(name, {}))
@@ -222,6 +222,7 @@ def test_a_window_that_moves_on_while_it_is_read(window: Open, name: str) -> Non
     # All between the first and the last that is held; and before the first nothing is claimed.
     w.assert_is(t for t in w.venue.trades if held[0][0] <= t.id <= held[-1][0])
     gone = "possible gap" in said.err
+    assert gone or name != "gate"
     assert said.code == (3 if gone else 0), said.err
     found = w.certificate(code=4 if gone else 0)
     if gone:

@@ -218,6 +218,8 @@ def bitfinex(venue: Venue, shown: list[Trade], params: Params) -> object:
     """Milliseconds, both ends included, newest first; the sign of the amount is the side."""
     low, high = int(params.get("start", 0)), int(params.get("end", 2**53))
     rows = [one for one in reversed(shown) if low <= one.at // 1_000 <= high]
+    if params.get("sort") == "1":
+        rows.reverse()
     told = (
         # By hand: its numbers are written as they please.
         f"[{one.id},{one.at // 1_000},{'-' if one.side == 'sell' else ''}{one.size},{one.price}]"
@@ -305,7 +307,7 @@ def serving(venue: Venue) -> Iterator[Venue]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (its name there)
             """Nobody reads it."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
