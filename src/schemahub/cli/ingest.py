@@ -162,13 +162,16 @@ def _say(shell: Shell, outcome: Outcome) -> None:
     mark = outcome.watermark
     at = "" if mark is None else f", watermark {shell.app.line(outcome.market).at(mark)}"
     shell.say(f"{outcome.market}: {outcome.state}, {count(outcome.trades)} trades saved{at}")
-    if outcome.missing and outcome.error is None:
-        spans = ", ".join(str(hole) for hole in outcome.missing.spans[:5])
-        more = len(outcome.missing.spans) - 5
+    # Of what the exchange does not show any more the notes told: nobody asks for it again.
+    missing = outcome.missing - outcome.gone
+    if missing and outcome.error is None:
+        line = shell.app.line(outcome.market)
+        spans = ", ".join(line.between(hole) for hole in missing.spans[:5])
+        more = len(missing.spans) - 5
+        attest = " (two runs, a settle time apart, attest an absence)" if line.dense else ""
         shell.say(
-            f"  {count(len(outcome.missing))} ids are missing: {spans}"
-            f"{f' and {more} more spans' if more > 0 else ''}; "
-            "a later run asks again (two runs, a settle time apart, attest an absence)"
+            f"  {f'{count(len(missing))} ids are ' if line.dense else ''}missing: {spans}"
+            f"{f' and {more} more spans' if more > 0 else ''}; a later run asks again{attest}"
         )
 
 

@@ -87,7 +87,7 @@ def _worst(one: Certificate) -> tuple[str, str]:
     elif RUN_TRANSFORM in hole.reason and not one.damaged:
         do = "`schemahub transform`"
     else:
-        do = f"{repair} sets damage aside, fetches what is missing and makes the table whole"
+        do = f"{repair} sets damage aside, fetches what can be had and makes the table whole"
     return why, do
 
 

@@ -63,6 +63,10 @@ class Axis:
         digits = "seconds" if position % SECOND == 0 else "microseconds"
         return moment.isoformat(timespec=digits).removesuffix("+00:00") + "Z"
 
+    def place(self, position: int) -> str:
+        """The same with what it is: an id, or a time."""
+        return self.at(position) if self.timed else f"id {position}"
+
     def between(self, span: Span) -> str:
         """A span as people read it, with what its positions are."""
         noun = "times" if self.timed else "ids"

@@ -38,7 +38,7 @@ class Walk:
     `newest` is the newest trade that the head showed; the span ends at its step at the
     latest. `joins`: what lies right below the span is held. `left` is what is not known yet,
     `must` the trade that the next answer has to tell again, `most` how many rows an answer
-    is known to hold.
+    is known to hold. `lost` is what the first answer no longer told of the span.
     """
 
     spec: ExchangeSpec
@@ -48,6 +48,7 @@ class Walk:
     left: Span | None
     cursor: int
     must: Key | None = None
+    lost: Span | None = None
     number: int = 1
     page_low: Key | None = None
     window: int = 0
@@ -80,9 +81,12 @@ class Walk:
 
     # ------------------------------------------------------------ one answer
 
-    def check(self, page: Page) -> None:
-        """Raises NotThis if the page cannot be the answer to `ask`, Stuck if none helps."""
-        lacks = self.must is not None and self.must not in page.keys
+    def check(self, page: Page, edge: int = 0) -> None:
+        """Raises NotThis if the page cannot be the answer to `ask`, Stuck if none helps.
+
+        `edge` is as `take` has it: what lies below it, nobody can tell again.
+        """
+        lacks = self.must is not None and edge <= self.must[0] and self.must not in page.keys
         if self.must is not None and lacks and not self._further(page):
             raise NotThis(f"it lacks the trade with id {self.must[1]}, which was told before")
         if descends(self.spec.trades.paging):
@@ -111,7 +115,8 @@ class Walk:
             paging = self.spec.trades.paging
             more = paging.number is not None and bool(keys)
             return paging.rule != "latest_only" and not more and self._older(keys) is None
-        return self.must is None and self.joins and not self._joined(keys)
+        expected = self.joins or not self._shows_all
+        return self.must is None and expected and not self._joined(keys)
 
     def _agree(self, pages: Sequence[Page]) -> bool:
         """Whether two answers tell the same trade first, where none is known to begin with.
@@ -128,10 +133,11 @@ class Walk:
             told = [min((k for k in page.keys if k > self._floor), default=None) for page in pages]
         return max(told.count(one) for one in told) > 1
 
-    def take(self, pages: Sequence[Page]) -> tuple[Walk, Span | None]:
+    def take(self, pages: Sequence[Page], edge: int = 0) -> tuple[Walk, Span | None]:
         """The walk after these answers to one question, and what they tell beyond before.
 
         Of the step at which that ends, the next answer need not tell again what these told.
+        `edge` is the first position that the exchange still showed when it answered.
         """
         keys = together(pages)
         if self.spec.trades.paging.rule == "latest_only":
@@ -139,10 +145,10 @@ class Walk:
         if not descends(self.spec.trades.paging):
             return self._up(keys)
         rows = max(page.rows for page in pages)
-        after, told = self._down(keys, rows)
+        after, told = self._down(keys, rows, edge)
         return replace(after, most=max(self.most, rows)), told
 
-    def offer(self, head: Page) -> tuple[Walk, Span | None]:
+    def offer(self, head: Page, edge: int = 0) -> tuple[Walk, Span | None]:
         """The same for the newest page, which nobody asked for, as far as it helps."""
         helps = not (head.bad or head.unreadable) and self.newest in head.keys
         if helps and self.spec.provable.by == "ids":
@@ -154,35 +160,33 @@ class Walk:
             return (replace(self, left=None), self.left) if whole else (self, None)
         if self.must is None or self._older(list(head.keys)) is None:
             return self, None
-        after, told = self.take([head])
+        after, told = self.take([head], edge)
         return (after, told) if told is not None else (self, None)
 
     # ------------------------------------------------------------ upwards
 
     def _up(self, keys: Sequence[Key]) -> tuple[Walk, Span | None]:
-        left, line = self._whole, self.spec.line
+        left, lost, line = self._whole, self.lost, self.spec.line
         above = [key for key in keys if key > self._floor]
-        if self._broken(keys):
+        if self.must is None and not self._shows_all and not self._joined(keys):
             start = above[0][0] if above else left.stop
             if start >= left.stop:
                 return replace(self, over=True), None
-            # What lies below stays missing: nobody saw it.
-            left = Span(max(start, left.start), left.stop)
+            if start > left.start:
+                # Nobody saw it: it stays missing.
+                lost, left = Span(left.start, start), Span(start, left.stop)
         last = above[-1] if above else self.newest
         if last >= self.newest or last[0] >= left.stop:
-            return replace(self, left=None), left
+            return replace(self, left=None, lost=lost), left
         reach = line.down(last[0]) if line.timed else last[0] + 1
         told = Span(left.start, reach) if reach > left.start else None
         rest = Span(max(reach, left.start), left.stop)
-        return replace(self, left=rest, cursor=last[0], must=last), told
+        return replace(self, left=rest, lost=lost, cursor=last[0], must=last), told
 
-    def _broken(self, keys: Sequence[Key]) -> bool:
-        """Whether the exchange goes no longer back to what is held below.
-
-        Where it shows all history, the seam may just have no trade.
-        """
-        shows_all = self.spec.reach is None or self.spec.line.timed
-        return self.must is None and self.joins and not shows_all and not self._joined(keys)
+    @property
+    def _shows_all(self) -> bool:
+        """Whether it goes back to the start of any span: there may just be no trade."""
+        return self.spec.reach is None or self.spec.line.timed
 
     @property
     def _floor(self) -> Key:
@@ -193,19 +197,26 @@ class Walk:
         return self.must or (self.cursor - 1, _LAST_ID)
 
     def _joined(self, keys: Sequence[Key]) -> bool:
-        """Whether an answer overlaps what is held below: a trade stands at the seam."""
+        """Whether an answer overlaps what is held below: a trade stands at the seam.
+
+        If nothing is held there, history begins, with a trade.
+        """
         start, step = self.span.start, self.spec.line.step
-        stop = start + step if self.spec.line.timed else start
-        return any(start - step <= position < stop for position, _ in keys)
+        if self.spec.line.timed:
+            return any(start - step <= position < start + step for position, _ in keys)
+        seam = start - 1 if self.joins else start
+        return any(position == seam for position, _ in keys)
 
     # ------------------------------------------------------------ downwards
 
-    def _down(self, keys: Sequence[Key], rows: int) -> tuple[Walk, Span | None]:
+    def _down(self, keys: Sequence[Key], rows: int, edge: int) -> tuple[Walk, Span | None]:
         left, line = self._whole, self.spec.line
         low = self._older(keys)
         if low is None and self._cut(keys, rows):
             return replace(self, number=self.number + 1, page_low=keys[0]), None
-        if low is None or low[0] < self.span.start:
+        if low is None:
+            return self._bottom(edge)
+        if low[0] < self.span.start:
             return replace(self, left=None), left
         reach = line.down(low[0]) + line.step if line.timed else low[0]
         told = Span(reach, left.stop) if reach < left.stop else None
@@ -218,8 +229,16 @@ class Walk:
                 return replace(after, number=self.number + 1, page_low=keys[0]), told
             if rows >= self.most:
                 raise Stuck
-            return replace(self, left=None), left
+            return self._bottom(edge)
         return replace(after, number=1, page_low=None), told
+
+    def _bottom(self, edge: int) -> tuple[Walk, Span | None]:
+        """Nothing older was told: so there is nothing, down to what is still shown."""
+        left = self._whole
+        if edge <= left.start:
+            return replace(self, left=None), left
+        known = Span(edge, left.stop) if edge < left.stop else None
+        return replace(self, left=Span(left.start, min(edge, left.stop)), over=True), known
 
     def _cut(self, keys: Sequence[Key], rows: int) -> bool:
         """Whether a page with nothing older may have another below it. Raises Stuck."""

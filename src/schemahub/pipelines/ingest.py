@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 from schemahub.core import page as pages
@@ -19,7 +19,7 @@ from schemahub.core.span import NOTHING, Coverage
 from schemahub.core.spec import ExchangeSpec
 from schemahub.pipelines.fetch import ChunkWork, Landed, land_chunks
 from schemahub.pipelines.lake import Lake
-from schemahub.pipelines.plan import Plan, Wish
+from schemahub.pipelines.plan import Plan, Wish, cannot_be_had
 from schemahub.pipelines.plan_walks import plan_market
 from schemahub.pipelines.source import Source
 from schemahub.pipelines.turn import LOST, turn
@@ -31,7 +31,8 @@ from schemahub.ports import Clock, Lease, Leases, Metrics, NoLeases, Tasks
 class Outcome:
     """What a run did for a market. Complete: every wanted id is held or attested absent.
 
-    Held: nothing, because another run is at it.
+    Held: nothing, because another run is at it. `gone` is what of `missing` the exchange does
+    not show any more.
     """
 
     market: Market
@@ -41,6 +42,7 @@ class Outcome:
     bytes: int = 0
     watermark: int | None = None
     missing: Coverage = field(default_factory=Coverage)
+    gone: Coverage = field(default_factory=Coverage)
     absent: int = 0
     notes: list[str] = field(default_factory=list)
     error: SchemaHubError | None = None
@@ -112,6 +114,8 @@ class Ingest:
                 watermark=plan.ledger.watermark,
             )
             outcome.notes += plan.notes
+            outcome.state = "partial" if plan.short else "complete"
+            outcome.gone = plan.work - plan.shown
             self._land(source, plan, lease, outcome)
         except Interrupted:
             raise
@@ -135,7 +139,9 @@ class Ingest:
 
     def _land(self, source: Source, plan: Plan, lease: Lease, outcome: Outcome) -> None:
         self._create_origin(plan)
-        work = ChunkWork(source, plan.market, plan.ledger, plan.work, plan.hand, self.run_id, lease)
+        work = ChunkWork(
+            source, plan.market, plan.ledger, plan.shown, plan.hand, self.run_id, lease
+        )
         held, absent = NOTHING, NOTHING
         try:
             for landed in self._landing(work, plan):
@@ -158,16 +164,13 @@ class Ingest:
     def _landing(self, work: ChunkWork, plan: Plan) -> Iterator[Landed]:
         if plan.newest is None:
             return land_chunks(work, self.lake, self.tasks, self.requests_at_once)
-        walks = replace(work, work=plan.walks)
-        return land_walks(walks, plan.newest, self.lake, self.tasks, self.requests_at_once)
+        return land_walks(work, plan.newest, self.lake, self.tasks, self.requests_at_once)
 
     def _tell(self, spec: ExchangeSpec, landed: Landed, outcome: Outcome) -> None:
         """What a walk found that nobody may overlook."""
+        outcome.gone |= landed.beyond
         for span in landed.beyond:
-            outcome.notes.append(
-                f"{spec.line.between(span)} cannot be had: "
-                f"{spec.title} shows only the last {spec.history}, a possible gap"
-            )
+            outcome.notes.append(cannot_be_had(spec, Coverage((span,))))
         for before, after in landed.holes:
             outcome.state = "partial"
             outcome.notes.append(

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from schemahub.core import page as pages
+from schemahub.core import paging
+from schemahub.core.axis import TIME
 from schemahub.core.errors import (
     BadAnswer,
     IdsRestarted,
@@ -19,6 +21,7 @@ from schemahub.core.layout import Market, OriginName, raw_key
 from schemahub.core.ledger import Ledger
 from schemahub.core.page import Answer, Key
 from schemahub.core.span import NOTHING, Coverage, Span
+from schemahub.core.spec import ExchangeSpec
 from schemahub.core.trade import Trade
 from schemahub.core.wire import RowRefused
 from schemahub.pipelines.lake import Lake
@@ -26,6 +29,7 @@ from schemahub.pipelines.source import BEGINNING, Fetched, Source, microseconds
 from schemahub.ports import Tasks
 
 RECENT = timedelta(minutes=45)
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,7 @@ class Start:
     since: datetime | None = None
     origin: int | None = None
     hand: tuple[Fetched, ...] = ()
+    short: bool = False
 
     def as_json(self) -> dict[str, str | None]:
         """What the origin's object says of itself."""
@@ -62,9 +67,10 @@ class Start:
 class Plan:
     """`work` is what of `wanted` is neither held nor attested absent.
 
-    `hand` are answers that planning needed anyway, and that may be part of the work.
-    Where it is walked through, `walks` is what of it the exchange still shows, and `newest`
-    the newest trade that is wanted.
+    `shown` is what of it the exchange still shows. `hand` are answers that planning needed
+    anyway, and that may be part of the work. `newest` is the newest trade that is wanted,
+    where it is walked through. `short`: what was asked for goes back farther than anything
+    that can be had.
     """
 
     market: Market
@@ -75,7 +81,8 @@ class Plan:
     hand: tuple[Fetched, ...] = ()
     notes: tuple[str, ...] = ()
     newest: Key | None = None
-    walks: Coverage = NOTHING
+    shown: Coverage = NOTHING
+    short: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +106,8 @@ class Planner:
         ledger = lake.ledger(market) if wish.audit else lake.quick_ledger(market, source.spec)
         ends = self._ends(source, market, both=self._wants_first(source, wish, ledger))
         head = ends.head
-        if not head.page.ids and (ledger.extent or ledger.origins):
-            raise BadAnswer(
-                f"the exchange shows no trade of {market}",
-                f"it was asked for before, {len(ledger.held)} of its trades are held: "
-                f"{head.answer.url}",
-                "nothing was written; try again later",
-            )
         if not head.page.ids:
-            note = "the exchange has no trade of this market yet"
-            return Plan(market, ledger, notes=(note,))
+            return Plan(market, ledger, notes=(no_trade(lake, source, market, ledger, head),))
         notes = self._check_head(source, market, ledger, head)
         stop = head.page.ids.stop
         if wish.until is not None:
@@ -130,9 +129,36 @@ class Planner:
         elif start.origin is not None:
             more = "" if wish.full else "; --since or --full asks for more"
             notes = (*notes, f"history begins with id {start.origin} ({start.reason}){more}")
+        if start.short:
+            notes = (*notes, cut_short(source, head, wish))
         known = ledger.held if wish.audit else ledger.known
         work = NOTHING if wanted is None else known.missing(wanted)
-        return Plan(market, ledger, wanted, work, start, (head, *start.hand), notes)
+        shown, bottom = self._shown(source, market, work, head)
+        if work - shown:
+            notes = (*notes, cannot_be_had(source.spec, work - shown))
+        hand = (head, *start.hand, *bottom)
+        return Plan(
+            market, ledger, wanted, work, start, hand, notes, shown=shown, short=start.short
+        )
+
+    def _shown(
+        self, source: Source, market: Market, work: Coverage, head: Fetched
+    ) -> tuple[Coverage, tuple[Fetched, ...]]:
+        """What of `work` the exchange still shows, and the answer that says so.
+
+        Asks where it shows only a window: else each page below that were asked for in vain,
+        by every run to come.
+        """
+        rules = source.spec.trades.paging
+        if source.spec.reach is None or not work or head.page.all_ids.start <= work.start:
+            return work, ()
+        page = Span(work.start, min(work.stop, work.start + rules.page - 2))
+        lowest = source.ask(market, paging.once_more(page, rules))
+        told = lowest.page.all_ids
+        if told and told.start <= work.start:
+            return work, (lowest,)
+        edge = source.first_since(market, BEGINNING, head)
+        return work - Coverage((Span(0, edge),) if edge else ()), (lowest,)
 
     def _ends(self, source: Source, market: Market, *, both: bool) -> _Ends:
         """The newest page, and the lowest one at the same time if `both` are needed."""
@@ -211,15 +237,23 @@ class Planner:
         if ends.first is not None:
             origin = self._lowest(source, market, ends.head, ends.first)
             known = ledger.lowest_origin is not None and ledger.lowest_origin <= origin
-            return Start("full history", None, None if known else origin, (ends.first,))
+            reason, since = "full history", None
+            if origin > source.spec.first_id:
+                reason, since = everything(source, ends.head)
+            return Start(reason, since, None if known else origin, (ends.first,))
         since, reason = self._since(wish, ledger, ends.head)
         if since is None:
             return Start()
         lowest = ledger.lowest_origin
         if lowest is not None and reaches(self.lake, market, lowest, since):
             return Start()
+        since, short = source.shown_since(since, ends.head.answer)
+        if short and lowest is not None and reaches(self.lake, market, lowest, since):
+            return Start(short=True)
         origin = source.first_since(market, microseconds(since), ends.head)
-        return Start(reason, since, origin) if lowest is None or origin < lowest else Start()
+        short = short and origin > source.spec.first_id
+        new = lowest is None or origin < lowest
+        return Start(reason, since, origin, short=short) if new else Start(short=short)
 
     def _lowest(self, source: Source, market: Market, head: Fetched, first: Fetched) -> int:
         """The lowest id that the exchange has: the spec's if it is there, else searched for.
@@ -254,6 +288,87 @@ def reaches(lake: Lake, market: Market, lowest: int, since: datetime | None) -> 
         return said is None or (since is not None and datetime.fromisoformat(said) <= since)
     except (SchemaHubError, ValueError, KeyError, TypeError, RecursionError):
         return False
+
+
+def everything(source: Source, head: Fetched) -> tuple[str, datetime | None]:
+    """Whatever an exchange shows, in words, and since when (None: since its first trade)."""
+    spec = source.spec
+    since, cut = source.shown_since(_LONG_AGO, head.answer)
+    if not cut:
+        return "full history", None
+    return f"{spec.title} shows only the last {spec.history}", since
+
+
+def cut_short(source: Source, head: Fetched, wish: Wish) -> str:
+    """What there is to say where --since asks for more than the exchange shows."""
+    spec, since = source.spec, wish.since or head.answer.served_at
+    edge, _ = source.shown_since(since, head.answer)
+    return (
+        f"{spec.title} shows only the last {spec.history}: what happened from "
+        f"{at_second(since)} to {at_second(edge)} cannot be had"
+    )
+
+
+def at_second(moment: datetime) -> str:
+    """A time as people read it."""
+    return TIME.at(microseconds(moment.replace(microsecond=0)))
+
+
+def cannot_be_had(spec: ExchangeSpec, gone: Coverage) -> str:
+    """What there is to say of positions that the exchange shows no longer."""
+    where = spec.line.between(Span(gone.start, gone.stop))
+    return (
+        f"possible gap: {where} cannot be had any more, {spec.title} shows only the last "
+        f"{spec.history}"
+    )
+
+
+def no_trade(lake: Lake, source: Source, market: Market, ledger: Ledger, head: Fetched) -> str:
+    """What there is to say where the exchange shows no trade at all.
+
+    Raises BadAnswer if it did before, and they cannot have left its window since.
+    """
+    if not ledger.extent and not ledger.origins:
+        return "the exchange has no trade of this market yet"
+    reach = source.spec.reach
+    newest = None if reach is None else _newest_held(lake, source, market)
+    if reach is None or newest is None or newest > microseconds(head.answer.served_at - reach):
+        raise BadAnswer(
+            f"the exchange shows no trade of {market}",
+            f"it showed some before, which are held: {head.answer.url}",
+            "nothing was written; try again later",
+        )
+    return f"{source.spec.title} shows no trade of the last {source.spec.history}: nothing is new"
+
+
+def tells_again(lake: Lake, source: Source, market: Market, ledger: Ledger, head: Fetched) -> bool:
+    """Whether the newest page has a trade that is held, and tells it as it was told then."""
+    theirs = _trades(source, head.answer)
+    newest = Span(head.page.ids.stop - 1, head.page.ids.stop)
+    names = ledger.overlapping(newest) or lake.ledger(market, source.spec.line).overlapping(newest)
+    for name in names:
+        try:
+            for line in lake.raw(market, name).lines.splitlines():
+                mine = _trades(source, pages.decode(line))
+                if any(mine[position] == theirs[position] for position in mine.keys() & theirs):
+                    return True
+        except (ObjectCorrupt, ObjectMissing, ValueError):
+            continue
+    return False
+
+
+def _newest_held(lake: Lake, source: Source, market: Market) -> int | None:
+    """When the newest trade was that is held (µs since 1970); None if nobody can tell."""
+    for name in reversed(lake.ledger(market, source.spec.line).objects):
+        try:
+            lines = lake.raw(market, name).lines.splitlines()
+            found = [_trades(source, pages.decode(line)) for line in lines]
+        except (ObjectCorrupt, ObjectMissing, ValueError):
+            return None
+        times = [one.trade_ts for trades in found for one in trades.values()]
+        if times:
+            return max(times)
+    return None
 
 
 def _trades(source: Source, answer: Answer) -> dict[int, Trade]:

@@ -6,14 +6,26 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from schemahub.core.axis import Axis
-from schemahub.core.errors import BadAnswer, IdsRestarted
+from schemahub.core.errors import IdsRestarted
 from schemahub.core.layout import Market
 from schemahub.core.ledger import Ledger
-from schemahub.core.page import Key
+from schemahub.core.page import Key, Page
 from schemahub.core.paging import Ask, descends
-from schemahub.core.span import NOTHING, Coverage, Span
+from schemahub.core.span import NOTHING, Span
 from schemahub.pipelines.lake import Lake
-from schemahub.pipelines.plan import RECENT, Plan, Planner, Start, Wish, reaches
+from schemahub.pipelines.plan import (
+    RECENT,
+    Plan,
+    Planner,
+    Start,
+    Wish,
+    cannot_be_had,
+    cut_short,
+    everything,
+    no_trade,
+    reaches,
+    tells_again,
+)
 from schemahub.pipelines.source import BEGINNING, Fetched, Source, find_first_above, microseconds
 from schemahub.ports import Tasks
 
@@ -48,19 +60,18 @@ class WalkPlanner:
     def plan(self) -> Plan:
         """Raises ExchangeError, StoreError, Interrupted."""
         market, spec = self.market, self.source.spec
-        everything = self.wish.audit or bool(self.wish.again)
-        if everything:
+        if self.wish.audit or self.wish.again:
             ledger = self.lake.ledger(market, spec.line)
         else:
             ledger = self.lake.quick_ledger(market, spec)
         head = self._head()
         if not head.page.keys:
-            return self._nothing(ledger, head, "the exchange has no trade of this market yet")
+            note = no_trade(self.lake, self.source, market, ledger, head)
+            return Plan(market, ledger, notes=(note,))
         settled = self._settled(head)
         if settled is None:
-            young = f"its trades are younger than {spec.settle:g} s, and not settled yet"
-            return self._nothing(ledger, head, young)
-        notes = self._check_head(ledger, settled)
+            return Plan(market, ledger, notes=(self._young,))
+        notes = self._check_head(ledger, settled, head)
         stop = settled.stop
         if self.wish.until is not None:
             stop = min(stop, self._first_since(self.wish.until, head))
@@ -73,17 +84,37 @@ class WalkPlanner:
                 ledger = replace(ledger, origins=tuple(sorted({*ledger.origins, origin})))
         wanted = ledger.wanted(stop)
         if wanted is None:
-            notes += ("nothing is wanted before --until; --since asks for more",)
-            return Plan(market, ledger, None, NOTHING, Start(), (), notes)
+            why = "nothing is wanted before --until; --since asks for more"
+            notes += (self._young if self.wish.until is None else why,)
+            return Plan(market, ledger, notes=notes)
+        notes += self._begins(start, head)
+        work = ledger.held.missing(wanted) | self.wish.again.within(wanted)
+        edge = self.source.edge(head.answer)
+        gone = work.within(Span(0, edge)) if edge else NOTHING
+        if gone:
+            notes += (cannot_be_had(spec, gone),)
+        return Plan(
+            market,
+            ledger,
+            wanted,
+            work,
+            start,
+            (head, *start.hand),
+            notes,
+            settled.newest,
+            work - gone,
+            start.short,
+        )
+
+    def _begins(self, start: Start, head: Fetched) -> tuple[str, ...]:
+        """What there is to say of where history begins, if that is new."""
+        found: tuple[str, ...] = ()
         if start.origin is not None:
             more = "" if self.wish.full else "; --since or --full asks for more"
-            notes += (f"history begins at {self.axis.at(start.origin)} ({start.reason}){more}",)
-        work = ledger.held.missing(wanted) | self.wish.again.within(wanted)
-        walks, beyond = self._reachable(work, head)
-        if beyond:
-            notes += (self._cannot_be_had(beyond),)
-        hand = (head, *start.hand)
-        return Plan(market, ledger, wanted, work, start, hand, notes, settled.newest, walks)
+            found += (f"history begins at {self.axis.place(start.origin)} ({start.reason}){more}",)
+        if start.short:
+            found += (cut_short(self.source, head, self.wish),)
+        return found
 
     @property
     def axis(self) -> Axis:
@@ -94,14 +125,9 @@ class WalkPlanner:
         # An empty answer is what a faulty server gives too.
         return found if found.page.keys else self.source.head(self.market)
 
-    def _nothing(self, ledger: Ledger, head: Fetched, note: str) -> Plan:
-        if not head.page.keys and (ledger.extent or ledger.origins):
-            raise BadAnswer(
-                f"the exchange shows no trade of {self.market}",
-                f"it was asked for before: {head.answer.url}",
-                "nothing was written; try again later",
-            )
-        return Plan(self.market, ledger, notes=(note,))
+    @property
+    def _young(self) -> str:
+        return f"its trades are younger than {self.source.spec.settle:g} s, and not settled yet"
 
     # ------------------------------------------------------------ the head
 
@@ -114,23 +140,35 @@ class WalkPlanner:
             if moment <= edge
         ]
         if not old:
-            return None
+            return self._below(edge, head)
         newest = old[-1]
         stop = newest[0] + 1
         if self.axis.timed:
             stop = min(self.axis.down(newest[0]) + self.axis.step, self.axis.down(edge))
         return _Settled(newest, stop)
 
-    def _check_head(self, ledger: Ledger, settled: _Settled) -> tuple[str, ...]:
+    def _below(self, edge: int, head: Fetched) -> _Settled | None:
+        """The same where the newest page holds only what is younger: so many trades at once.
+
+        None if there is nothing else. Of a time it is asked when it is walked through.
+        """
+        oldest = head.page.keys[0]
+        if self.axis.timed:
+            return _Settled(oldest, self.axis.down(edge))
+        stop = self._search(edge, head)
+        return _Settled(oldest, stop) if self._search(BEGINNING, head) < stop else None
+
+    def _check_head(self, ledger: Ledger, settled: _Settled, head: Fetched) -> tuple[str, ...]:
         """A head that is merely behind is a lagging replica, which is noted."""
         if not ledger.held:
             return ()
         behind = ledger.held.stop - settled.stop
         if behind <= 0:
             return ()
-        newest, held = self.axis.at(settled.stop), self.axis.at(ledger.held.stop)
+        newest, held = self.axis.place(settled.stop), self.axis.place(ledger.held.stop)
         why = f"its trades end at {newest}, but what is held ends at {held}"
-        if not self.axis.timed and behind > self.source.spec.head_slack:
+        far = not self.axis.timed and behind > self.source.spec.head_slack
+        if far and not tells_again(self.lake, self.source, self.market, ledger, head):
             raise IdsRestarted(
                 f"the ids of {self.market} began again, or it was answered about another market",
                 why,
@@ -147,7 +185,8 @@ class WalkPlanner:
         if self.wish.full:
             origin = self._first(head, settled)
             known = lowest is not None and lowest <= origin
-            return Start("full history", None, None if known else origin)
+            reason, since = everything(self.source, head)
+            return Start(reason, since, None if known else origin)
         since, reason = self.wish.since, "since"
         if since is None:
             if lowest is not None:
@@ -156,33 +195,29 @@ class WalkPlanner:
             reason = "the recent window, since"
         if lowest is not None and reaches(self.lake, self.market, lowest, since):
             return Start()
+        reason = f"{reason} {since.isoformat()}"
+        since, short = self.source.shown_since(since, head.answer)
+        if short and lowest is not None and reaches(self.lake, self.market, lowest, since):
+            return Start(short=True)
         origin = self._first_since(since, head)
         if lowest is not None and origin >= lowest:
-            return Start()
-        return Start(f"{reason} {since.isoformat()}", since, origin)
+            return Start(short=short)
+        return Start(reason, since, origin, short=short)
 
     def _first(self, head: Fetched, settled: _Settled) -> int:
         """The position from which on the exchange shows history."""
         if self.axis.timed:
-            edge = self._edge(head)
-            if edge is not None:
-                return edge
+            _, since = everything(self.source, head)
+            if since is not None:
+                return self.axis.up(microseconds(since))
             return self.axis.down(self.source.first_time(self.market, settled.newest))
         return self._search(BEGINNING, head)
 
     def _first_since(self, since: datetime, head: Fetched) -> int:
         """The lowest position that belongs to a time, as far as the exchange shows it."""
         if self.axis.timed:
-            wanted = self.axis.down(max(0, microseconds(since)))
-            return max(wanted, self._edge(head) or 0)
+            return self.axis.down(max(0, microseconds(since)))
         return self._search(microseconds(since), head)
-
-    def _edge(self, head: Fetched) -> int | None:
-        """The first time that the exchange still shows; None: there is no such limit."""
-        reach = self.source.spec.reach
-        if reach is None or not self.axis.timed:
-            return None
-        return self.axis.up(microseconds(head.answer.served_at - reach))
 
     def _search(self, since: int, head: Fetched) -> int:
         """The lowest id of a trade at or after `since`; one past the head if there is none."""
@@ -198,29 +233,11 @@ class WalkPlanner:
         if descends(rules):
             return self.source.first_since(self.market, since, head)
 
-        def above(start: int) -> Fetched:
-            return self.source.ask(self.market, Ask(None, rules.page, start))
+        def above(start: int) -> Page:
+            return self.source.oldest(self.market, start)
 
-        first = above(self.source.spec.first_id).page
+        first = above(self.source.spec.first_id)
         if not first.keys or first.times[0][1] >= since:
             return first.keys[0][0] if first.keys else head.page.ids.start
         low = first.keys[0][0]
-        return find_first_above(lambda start: above(start).page, since, head.page, low, rules.page)
-
-    # ------------------------------------------------------------ the work
-
-    def _reachable(self, work: Coverage, head: Fetched) -> tuple[Coverage, Coverage]:
-        """What the exchange still shows, and what it does not any more."""
-        edge = self._edge(head)
-        if not edge:
-            return work, NOTHING
-        beyond = work.within(Span(0, edge))
-        return work - beyond, beyond
-
-    def _cannot_be_had(self, beyond: Coverage) -> str:
-        spec = self.source.spec
-        span = Span(beyond.start, beyond.stop)
-        return (
-            f"{spec.title} shows only the last {spec.history}: {self.axis.at(span.start)} to "
-            f"{self.axis.at(span.stop)} cannot be had, a possible gap"
-        )
+        return find_first_above(above, since, head.page, low, rules.page)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 
 from schemahub.core import page as pages
@@ -71,9 +71,40 @@ class Source:
         return self.http.fetch(pages.request(market, self.spec, ask), read)
 
     def head(self, market: Market) -> Fetched:
-        """The newest page. One in which no row is good is no answer: BadAnswer."""
-        question = paging.head(self.spec.trades.paging)
-        return self.ask(market, question, needs_good=True)
+        """The newest page. One in which no row is good is no answer: BadAnswer.
+
+        That there is no trade at all is believed only when told twice, and of the longest
+        window that can be asked for.
+        """
+        rules = self.spec.trades.paging
+        questions = [paging.head(rules), *(Ask(limit=rules.page, window=w) for w in rules.windows)]
+        found = self.ask(market, questions[0], needs_good=True)
+        for question in questions[1:] or questions:
+            if found.page.rows:
+                break
+            found = self.ask(market, question, needs_good=True)
+        return found
+
+    def edge(self, answer: Answer) -> int:
+        """The first time (µs since 1970) that the exchange still showed when it answered.
+
+        0 where it shows all history, or where positions are no times.
+        """
+        reach = self.spec.reach
+        if reach is None or not self.spec.line.timed:
+            return 0
+        return self.spec.line.up(microseconds(answer.served_at - reach))
+
+    def shown_since(self, since: datetime, answer: Answer) -> tuple[datetime, bool]:
+        """`since`, or the first time still shown if that is later; and whether it is.
+
+        That first time is a settle time ahead: until it is asked for some more will be gone.
+        """
+        reach = self.spec.reach
+        if reach is None:
+            return since, False
+        edge = answer.served_at - reach + timedelta(seconds=self.spec.settle)
+        return max(since, edge), since < edge
 
     def first_page(self, market: Market) -> Fetched:
         """The lowest page of the axis."""
@@ -92,7 +123,7 @@ class Source:
         if not paging.descends(rules):
 
             def above(start: int) -> Page:
-                return self.ask(market, Ask(None, size, start)).page
+                return self.oldest(market, start)
 
             return find_first_above(above, since, head.page, self.spec.first_id, size)
 
@@ -108,6 +139,12 @@ class Source:
             return max(page, once(below), key=lambda one: one.all_ids.stop if one.all_ids else -1)
 
         return find_first(ask, since, head.page, self.spec.first_id, size)
+
+    def oldest(self, market: Market, start: int) -> Page:
+        """The oldest rows from a position on; that there is none is believed when told twice."""
+        question = Ask(None, self.spec.trades.paging.page, start)
+        page = self.ask(market, question).page
+        return page if page.rows else self.ask(market, question).page
 
     def first_time(self, market: Market, newest: Key) -> int:
         """The time (µs since 1970) of a market's first trade, on an axis of time.

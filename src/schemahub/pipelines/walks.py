@@ -41,7 +41,7 @@ class _Lane:
     trades: int = 0
     objects: int = 0
     bytes: int = 0
-    left: Span | None = None
+    beyond: list[Span] = field(default_factory=list)
     holes: list[tuple[Key, Key]] = field(default_factory=list)
     error: SchemaHubError | None = None
 
@@ -65,7 +65,6 @@ def land_walks(
             continue
         error = error or lane.error
         held = Coverage.of(lane.held)
-        beyond = NOTHING if lane.left is None or lane.error else Coverage((lane.left,))
         yield Landed(
             held,
             NOTHING,
@@ -73,7 +72,7 @@ def land_walks(
             lane.objects,
             lane.bytes,
             lane.trades,
-            beyond,
+            Coverage.of(lane.beyond),
             tuple(lane.holes),
         )
     if error is not None:
@@ -83,12 +82,19 @@ def land_walks(
 def _lanes(work: ChunkWork, width: int) -> Iterator[Span]:
     """The walks, highest first: a long time in as many pieces as the rate can feed.
 
-    Each piece costs one request more than no piece.
+    Each piece costs one request more than no piece. Where only a window of history is shown,
+    the oldest hour comes before all: it is the first to leave.
     """
     spec = work.source.spec
     most = max(1, min(width, int(spec.limits.rate)))
-    day = spec.line.cells[1]
-    for span in reversed(work.work.spans):
+    _, day, hour = spec.line.cells
+    spans = list(work.work.spans)
+    if spans and spec.line.timed and spec.reach is not None and len(spans[0]) > day:
+        oldest, *above = spans
+        first = Span(oldest.start, oldest.start + hour)
+        yield first
+        spans = [Span(first.stop, oldest.stop), *above]
+    for span in reversed(spans):
         if not spec.line.timed or len(span) < 2 * day or most == 1:
             yield span
         else:
@@ -122,12 +128,13 @@ class _Walker:
                     walk, before, waiting = before, None, []
                     continue
                 self.sure += waiting
-                before, (walk, told) = walk, walk.take([one.page for one in answers])
+                edge = min(self.work.source.edge(one.answer) for one in answers)
+                before, (walk, told) = walk, walk.take([one.page for one in answers], edge)
                 waiting = [_Told(told, answers)]
                 self._store(least=self.spec.trades.chunk_pages)
             if walk.ask is None:
                 self.sure += waiting
-                self.lane.left = walk.left
+                self.lane.beyond = [span for span in (walk.lost, walk.left) if span is not None]
         except SchemaHubError as error:
             self.lane.error = error
         except Stuck:
@@ -142,7 +149,7 @@ class _Walker:
     def _offered(self, walk: Walk, waiting: list[_Told]) -> Walk:
         """What planning asked for anyway may be all that is wanted."""
         for head in self.work.hand:
-            walk, told = walk.offer(head.page)
+            walk, told = walk.offer(head.page, self.work.source.edge(head.answer))
             if told is not None:
                 waiting.append(_Told(told, [head]))
                 self._count([head.page], told)
@@ -171,7 +178,7 @@ class _Walker:
 
         def check(fetched: Fetched) -> None:
             try:
-                walk.check(fetched.page)
+                walk.check(fetched.page, self.work.source.edge(fetched.answer))
             except NotThis as no:
                 answer = fetched.answer
                 raise BadAnswer(
