@@ -51,6 +51,7 @@ class Walk:
     lost: Span | None = None
     number: int = 1
     page_low: Key | None = None
+    met: bool = False
     window: int = 0
     over: bool = False
     most: int = LEAST_CAP
@@ -100,7 +101,8 @@ class Walk:
         """Whether the trade to be told again may be on another page of this window."""
         if self.must is None or self.spec.trades.paging.number is None:
             return False
-        return self.number > 1 or (bool(page.keys) and page.keys[0] > self.must)
+        # It was told on a page above, or must be told before the window ends.
+        return self.met or (bool(page.keys) and page.keys[0] > self.must)
 
     def doubts(self, pages: Sequence[Page]) -> bool:
         """Whether these answers to one question leave open what one more may settle."""
@@ -112,11 +114,28 @@ class Walk:
         if not self._agree(pages):
             return True
         if descends(self.spec.trades.paging):
-            paging = self.spec.trades.paging
-            more = paging.number is not None and bool(keys)
-            return paging.rule != "latest_only" and not more and self._older(keys) is None
+            return self._doubts_bottom(pages, keys)
         expected = self.joins or not self._shows_all
         return self.must is None and expected and not self._joined(keys)
+
+    def _doubts_bottom(self, pages: Sequence[Page], keys: Sequence[Key]) -> bool:
+        """Whether it is only one answer's word that nothing is older."""
+        paging = self.spec.trades.paging
+        if paging.rule == "latest_only":
+            return False
+        low = self._older(keys)
+        if low is None:
+            return paging.number is None or not keys
+        # The next page of the same window tells none of these again.
+        same = self._same(replace(self, cursor=low[0] + 1))
+        return same and len(pages) == 1 and pages[0].rows < self.most
+
+    def _same(self, other: Walk) -> bool:
+        """Whether the exchange cannot tell this walk's question from the other's."""
+        paging, mine, theirs = self.spec.trades.paging, self.ask, other.ask
+        if mine is None or theirs is None:
+            return False
+        return mine.params(paging) == theirs.params(paging)
 
     def _agree(self, pages: Sequence[Page]) -> bool:
         """Whether two answers tell the same trade first, where none is known to begin with.
@@ -213,7 +232,8 @@ class Walk:
         left, line = self._whole, self.spec.line
         low = self._older(keys)
         if low is None and self._cut(keys, rows):
-            return replace(self, number=self.number + 1, page_low=keys[0]), None
+            met = self.met or self.must in keys
+            return replace(self, number=self.number + 1, page_low=keys[0], met=met), None
         if low is None:
             return self._bottom(edge)
         if low[0] < self.span.start:
@@ -222,15 +242,14 @@ class Walk:
         told = Span(reach, left.stop) if reach < left.stop else None
         rest = left if told is None else Span(left.start, reach) if reach > left.start else None
         after = replace(self, left=rest, cursor=low[0] + 1, must=low)
-        paging = self.spec.trades.paging
-        if self.ask and after.ask and self.ask.params(paging) == after.ask.params(paging):
+        if self._same(after):
             # The cursor cannot tell these trades apart: only the page's number can.
-            if paging.number is not None:
-                return replace(after, number=self.number + 1, page_low=keys[0]), told
+            if self.spec.trades.paging.number is not None:
+                return replace(after, number=self.number + 1, page_low=keys[0], met=True), told
             if rows >= self.most:
                 raise Stuck
             return self._bottom(edge)
-        return replace(after, number=1, page_low=None), told
+        return replace(after, number=1, page_low=None, met=False), told
 
     def _bottom(self, edge: int) -> tuple[Walk, Span | None]:
         """Nothing older was told: so there is nothing, down to what is still shown."""
