@@ -175,7 +175,7 @@ class Walk:
         if not helps or self.newest[0] < self._whole.start:
             return self, None
         if not descends(self.spec.trades.paging):
-            whole = head.keys[0][0] < self._whole.start
+            whole = head.keys[0][0] < self.cursor
             return (replace(self, left=None), self.left) if whole else (self, None)
         if self.must is None or self._older(list(head.keys)) is None:
             return self, None

@@ -23,7 +23,7 @@ def test_history_is_whole_whatever_one_of_them_lacks(
     w.assert_whole()
 
 
-@pytest.mark.parametrize("cut", [3_050, 4_930])
+@pytest.mark.parametrize("cut", [3_050, 4_040, 4_930])
 def test_a_second_that_a_stale_head_cut_is_made_whole_by_the_next_run(
     foreign: Make, cut: int
 ) -> None:
@@ -40,10 +40,11 @@ def test_a_second_that_a_stale_head_cut_is_made_whole_by_the_next_run(
 
 
 def busy(count: int) -> list[Deal]:
-    """200 trades a second, and a last one seconds later."""
-    ends = ago(5)
+    """200 trades a second, and some seconds later: the newest page begins within a second."""
+    ends = ago(5) // SECOND * SECOND
     made = [
         Deal(n + 1, ends - (count - n) * SECOND // 200, "7.5", f"0.{n + 1:08}", n % 2 == 0)
         for n in range(count)
     ]
-    return [*made, Deal(count + 1, ends + 9 * SECOND, "7.5", "1", buys=True)]
+    later = ends + 9 * SECOND
+    return [*made, *(Deal(count + n, later + n, "7.5", "1", buys=True) for n in range(1, 91))]
