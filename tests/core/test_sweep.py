@@ -316,3 +316,39 @@ def test_a_hole_in_ids_that_have_none_is_a_doubt() -> None:
 def replace_by(spec: ExchangeSpec) -> ExchangeSpec:
     provable = spec.provable.model_copy(update={"by": "ids"})
     return spec.model_copy(update={"provable": provable})
+
+
+def test_what_left_the_window_while_it_was_walked_is_not_told() -> None:
+    spec = spec_of("time", "time_window", "ms", 10)
+    span = Span(START, START + 100 * SECOND)
+    trade = (START + 50 * SECOND, 7)
+    walk = Walk.through(spec, span, trade, joins=False)
+    walk, _ = walk.take([page((trade,))])
+    walk, told = walk.take([page(())], START + 20 * SECOND)
+    assert walk.ask is None
+    assert walk.left == Span(START, START + 20 * SECOND)
+    assert told is not None
+    assert told.start == START + 20 * SECOND
+
+
+def test_a_trade_that_left_the_window_need_not_be_told_again() -> None:
+    spec = spec_of("time", "newest_below", "ms", 10)
+    trade = (START + 50 * SECOND, 7)
+    walk = Walk.through(spec, Span(START, START + 100 * SECOND), trade, joins=False)
+    with pytest.raises(NotThis):
+        walk.check(page(()), START + 50 * SECOND)
+    walk.check(page(()), START + 51 * SECOND)
+
+
+def test_a_seam_that_is_shown_no_more_is_lost_and_the_walk_goes_on() -> None:
+    spec = spec_of("sparse_ids", "oldest_after", None, 10).model_copy(update={"history": "7d"})
+    walk = Walk.through(spec, Span(100, 301), (300, 300), joins=True)
+    walk, told = walk.take([page(((200, 200), (300, 300)))])
+    assert (walk.ask, walk.lost, told) == (None, Span(100, 200), Span(200, 301))
+
+
+def test_a_first_trade_that_is_shown_no_more_is_lost() -> None:
+    spec = spec_of("sparse_ids", "oldest_after", None, 10).model_copy(update={"history": "7d"})
+    walk = Walk.through(spec, Span(100, 301), (300, 300), joins=False)
+    walk, told = walk.take([page(((101, 101), (300, 300)))])
+    assert (walk.lost, told) == (Span(100, 101), Span(101, 301))

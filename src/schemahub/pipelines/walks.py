@@ -291,7 +291,11 @@ def _needed(answers: Sequence[Fetched]) -> list[Fetched]:
     kept: list[Fetched] = []
     for one in sorted(answers, key=lambda fetched: -len(fetched.page.keys)):
         told = set(together([each.page for each in kept]))
-        if not kept or one.page.bad or one.page.unreadable or not told.issuperset(one.page.keys):
+        odd = bool(one.page.bad or one.page.unreadable)
+        # The same told thrice would stand in quarantine thrice.
+        if any(each.page == one.page for each in kept):
+            continue
+        if not kept or odd or not told.issuperset(one.page.keys):
             kept.append(one)
     return kept
 
