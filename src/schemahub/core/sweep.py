@@ -311,15 +311,17 @@ def sole(pages: Sequence[Page]) -> Page | None:
     """The answer that proves itself where ids should have no holes, if one of these does.
 
     It has none, every row of it is good, and it reaches as far as any other does. So none is
-    needed in which an id is wrong.
+    needed in which an id is wrong. Of several it is the one that tells the most: others may
+    lack trades of the instant with which they begin or end.
     """
     told = [page.all_ids for page in pages if page.all_ids]
-    for page in pages:
-        if page.bad or page.unreadable or not page.keys or skips(page.keys):
-            continue
-        if all(page.ids.start <= one.start and one.stop <= page.ids.stop for one in told):
-            return page
-    return None
+    sound = [
+        page
+        for page in pages
+        if page.keys and not (page.bad or page.unreadable or skips(page.keys))
+        if all(page.ids.start <= one.start and one.stop <= page.ids.stop for one in told)
+    ]
+    return max(sound, key=lambda page: len(page.keys), default=None)
 
 
 def skips(keys: Sequence[Key]) -> bool:
