@@ -29,6 +29,12 @@ def test_fifty_thousand_trades_are_exact_and_proven_for_fifty_requests(make: Mak
         "markets": [
             {
                 "market": "coinbase:BTC-USD",
+                "axis": "ids",
+                "provable": {
+                    "by": "ids",
+                    "basis": "measured",
+                    "why": "trade_id counts the trades of a product without holes",
+                },
                 "span": [1, 50_001],
                 "count": 50_000,
                 "first_id": 1,
