@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemahub.core.axis import SECOND
-from schemahub.core.page import Page
+from schemahub.core.page import Answer, Page, Request
 from schemahub.core.span import Coverage
+from schemahub.core.spec_reading import build
 from schemahub.core.wire import EARLIEST
-from schemahub.pipelines.source import BEGINNING, find_first_above, find_first_time
+from schemahub.pipelines.source import BEGINNING, Source, find_first_above, find_first_time
+from tests.core.dialect import MARKET, NOW_US, answer, body, data, row
 
+T = TypeVar("T")
 START = 1_700_000_000 * SECOND
 
 
@@ -61,4 +69,34 @@ def test_the_first_time_is_found_to_the_second(times: list[int], size: int) -> N
         return Page(Coverage(), {}, 0, len(told), (), keys=tuple(told))
 
     found = find_first_time(below, times[-1])
+    assert times[0] - SECOND <= found <= times[0]
+
+
+@pytest.mark.parametrize("heeds", [True, False])
+def test_an_exchange_that_does_not_heed_the_order_asked_for_is_not_believed(heeds: bool) -> None:
+    changed = data()
+    changed["axis"] = "time"
+    changed["provable"] = {"by": "nothing", "basis": "measured", "why": "as it is"}
+    changed["trades"]["paging"] = {
+        "rule": "time_window", "start": "start", "stop": "end", "unit": "ms",
+        "limit": "limit", "page": 5, "oldest": {"sort": "1"},
+    }  # fmt: skip
+    spec = build(changed, {}, "acme.yaml")
+    times = [NOW_US - 90_000 * SECOND + n * 61 * SECOND for n in range(40)]
+
+    @dataclass
+    class Wire:
+        asked: int = 0
+
+        def fetch(self, request: Request, read: Callable[[Answer], T]) -> T:
+            self.asked += 1
+            params = dict(request.params)
+            stop = int(params.get("end", 10**13)) * 1_000
+            before = [(n, at) for n, at in enumerate(times) if at <= stop]
+            oldest = heeds and params.get("sort") == "1"
+            shown = before[:5] if oldest else before[-5:]
+            return read(answer(body(*(row(n, at) for n, at in shown))))
+
+    source = Source(spec, Wire())
+    found = source.first_time(MARKET, (times[-1], 39))
     assert times[0] - SECOND <= found <= times[0]

@@ -152,15 +152,17 @@ class Source:
         What one answer lacks at its front, or altogether, is believed only when told twice.
         """
         rules = self.spec.trades.paging
-        if rules.oldest or not paging.descends(rules):
-            question = Ask(None, rules.page, 0, oldest=bool(rules.oldest))
-            # Told twice: an answer that begins later would hide all that is before it.
-            told = [self.ask(market, question).page.keys for _ in range(2)]
-            return min((keys[0][0] for keys in told if keys), default=newest[0])
 
         def below(stop: int) -> Page:
             return self.ask(market, Ask(stop, rules.page, 0)).page
 
+        if rules.oldest or not paging.descends(rules):
+            question = Ask(None, rules.page, 0, oldest=bool(rules.oldest))
+            told = [self.ask(market, question).page.keys for _ in range(2)]
+            first = min((keys[0][0] for keys in told if keys), default=newest[0])
+            # An exchange that does not heed the parameters has older ones all the same.
+            if not rules.oldest or not _older(below(first), first):
+                return first
         return find_first_time(below, newest[0])
 
 
