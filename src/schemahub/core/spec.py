@@ -21,6 +21,8 @@ from schemahub.core.spec_fields import Fields, Source, Strict, Text, Word, at
 from schemahub.core.times import duration
 
 Status = Annotated[int, Field(ge=100, le=599)]
+_REFUSED = (400, 401, 403, 404, 405, 410, 451)
+_THROTTLED = (418, 429)
 
 
 class Limits(Strict):
@@ -37,10 +39,22 @@ class Limits(Strict):
 
 
 class Statuses(Strict):
-    """HTTP statuses where this exchange means something of its own by them."""
+    """HTTP statuses where this exchange means something of its own by them.
 
-    refused: tuple[Status, ...] = (400, 401, 403, 404, 405, 410, 451)
-    throttled: tuple[Status, ...] = (418, 429)
+    What is not named keeps its common meaning.
+    """
+
+    refused: tuple[Status, ...] = ()
+    throttled: tuple[Status, ...] = ()
+
+    def meaning(self, status: int) -> Literal["throttled", "refused"] | None:
+        """None: neither of the two."""
+        for throttled, refused in ((self.throttled, self.refused), (_THROTTLED, _REFUSED)):
+            if status in throttled:
+                return "throttled"
+            if status in refused:
+                return "refused"
+        return None
 
 
 class Errors(Strict):
@@ -115,7 +129,12 @@ class Symbols(Strict):
 
 
 Rule = Literal["newest_below", "oldest_from", "oldest_after", "time_window", "latest_only"]
-CursorUnit = Literal["s", "ms", "us", "ns"]
+CursorUnit = Literal["s", "ms", "us", "ns", "iso_s", "iso_ms", "iso_us"]
+_USED = {  # by a rule, of the fields that not every rule uses
+    "time_window": ("start", "stop", "unit", "number", "newest", "oldest"),
+    "latest_only": ("cursor", "windows"),
+}
+_OF_CURSORS = ("cursor", "unit", "newest", "oldest")
 
 
 class Paging(Strict):
@@ -124,7 +143,9 @@ class Paging(Strict):
     `cursor` takes an id, or on an axis of time a time in `unit`; `time_window` has two,
     `start` and `stop`, and may page within them by `number`. `latest_only` may choose how
     far back the latest goes: `cursor` is then one of `windows`, the shortest first.
-    `oldest` are parameters that make the exchange begin with its oldest trades instead.
+    `newest` are parameters of questions without a cursor, where the newest trades do not come
+    of themselves; `oldest` those that make the exchange begin with its oldest trades instead.
+    Both take the place of `params` of the same names.
     """
 
     rule: Rule
@@ -134,6 +155,7 @@ class Paging(Strict):
     unit: CursorUnit | None = None
     number: Text | None = None
     windows: tuple[Text, ...] = ()
+    newest: dict[str, str] = Field(default_factory=dict)
     oldest: dict[str, str] = Field(default_factory=dict)
     limit: Text | None = None
     page: Annotated[int, Field(ge=2, le=1_000_000)]
@@ -147,6 +169,9 @@ class Paging(Strict):
         for name in wanted:
             if getattr(self, name) is None:
                 raise at(name, f"is needed by rule {self.rule}")
+        used = ("rule", "limit", "page", *_USED.get(self.rule, _OF_CURSORS))
+        for name in sorted(self.model_fields_set - set(used)):
+            raise at(name, f"means nothing to rule {self.rule}")
         return self
 
 
