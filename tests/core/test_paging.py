@@ -177,9 +177,14 @@ def test_an_iso_cursor_always_has_the_decimals_of_its_unit() -> None:
 
 @pytest.mark.parametrize("rule", ["newest_below", "oldest_from", "oldest_after", "time_window"])
 def test_what_brings_the_newest_is_sent_where_no_cursor_is(rule: str) -> None:
-    rules = timed(rule, "ms", newest={"sort": "desc"}, oldest={"sort": "asc"})
+    rules = timed(rule, "ms", newest={"sort": "desc"})
     assert paging.head(rules).params(rules) == (("sort", "desc"),)
     assert "sort" not in dict(Ask(start=0, stop=7).params(rules))
+
+
+@pytest.mark.parametrize("rule", ["newest_below", "time_window"])
+def test_what_brings_the_oldest_is_sent_alone(rule: str) -> None:
+    rules = timed(rule, "ms", newest={"sort": "desc"}, oldest={"sort": "asc"})
     assert Ask(oldest=True).params(rules) == (("sort", "asc"),)
 
 

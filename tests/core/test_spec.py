@@ -228,6 +228,18 @@ CURSORS = {"cursor": "after", "limit": "limit", "page": 1000}
             "trades.paging.newest",
             "means nothing to rule latest_only",
         ),
+        (
+            ("trades", "paging"),
+            {"rule": "oldest_from", "oldest": {"sort": "asc"}, **CURSORS},
+            "trades.paging.oldest",
+            "means nothing to rule oldest_from",
+        ),
+        (
+            ("trades", "paging"),
+            {"rule": "newest_below", "oldest": {"sort": "asc"}, **CURSORS},
+            "trades.paging.oldest",
+            "only on an axis of time",
+        ),
         (("symbols", "base"), ..., "symbols.path", "a list of markets needs one of"),
         (("trades", "fields", "price", "from"), 3, "trades.fields", "an index in all"),
     ],

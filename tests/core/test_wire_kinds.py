@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from schemahub.core.columns import ids_and_times
-from schemahub.core.envelope import inside, members
+from schemahub.core.envelope import complaint, inside, members
+from schemahub.core.spec import Errors
 from schemahub.core.spec_reading import build
 from schemahub.core.trade import VOID, Rejected
 from schemahub.core.wire import Reader, RowRefused
@@ -106,6 +107,24 @@ def test_rows_that_are_not_there_are_no_answer(path: str, body: bytes) -> None:
 def test_where_no_rows_are_it_is_told_what_there_is(path: str, body: bytes, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         reader(rows=path).split(body)
+
+
+@pytest.mark.parametrize(
+    ("said", "fine", "kind"),
+    [
+        (b"true", ["true"], None),
+        (b"false", ["true"], "refused"),
+        (b"0", ["0"], None),
+        (b"31", ["0"], "error"),
+        (b'"ok"', ["ok"], None),
+    ],
+)
+def test_a_truth_or_a_number_may_say_that_all_is_well(
+    said: bytes, fine: list[str], kind: str | None
+) -> None:
+    errors = Errors(at="success", fine=tuple(fine), refused=("false",))
+    found = complaint(b'{"success":%s,"rows":[]}' % said, errors)
+    assert (None if found is None else found[0]) == kind
 
 
 def test_times_without_a_zone_are_read_in_bulk_as_the_authority_reads_them() -> None:

@@ -131,10 +131,12 @@ class Symbols(Strict):
 Rule = Literal["newest_below", "oldest_from", "oldest_after", "time_window", "latest_only"]
 CursorUnit = Literal["s", "ms", "us", "ns", "iso_s", "iso_ms", "iso_us"]
 _USED = {  # by a rule, of the fields that not every rule uses
+    "newest_below": ("cursor", "unit", "newest", "oldest"),
+    "oldest_from": ("cursor", "unit", "newest"),
+    "oldest_after": ("cursor", "unit", "newest"),
     "time_window": ("start", "stop", "unit", "number", "newest", "oldest"),
     "latest_only": ("cursor", "windows"),
 }
-_OF_CURSORS = ("cursor", "unit", "newest", "oldest")
 
 
 class Paging(Strict):
@@ -169,7 +171,7 @@ class Paging(Strict):
         for name in wanted:
             if getattr(self, name) is None:
                 raise at(name, f"is needed by rule {self.rule}")
-        used = ("rule", "limit", "page", *_USED.get(self.rule, _OF_CURSORS))
+        used = ("rule", "limit", "page", *_USED[self.rule])
         for name in sorted(self.model_fields_set - set(used)):
             raise at(name, f"means nothing to rule {self.rule}")
         return self
@@ -271,6 +273,9 @@ class ExchangeSpec(Strict):
         if (unit is not None) != (self.axis == "time"):
             said = "an axis of time needs trades.paging.unit, and no other has one"
             raise at("trades.paging.unit", said)
+        if self.trades.paging.oldest and self.axis != "time":
+            said = "only on an axis of time is the first trade asked for so"
+            raise at("trades.paging.oldest", said)
         if self.axis == "ids" and self.provable.by != "ids":
             said = "axis ids means ids without holes: provable by ids; else it is sparse_ids"
             raise at("provable.by", said)
