@@ -126,7 +126,7 @@ class Indigo:
         rows = rows[::-1] if asked.get("reverse") == "true" else rows
         told = [
             {
-                "id": one.number, "exec_date": iso(one.at, "microseconds") + "0",
+                "id": one.number, "exec_date": iso(one.at, "microseconds"),
                 "price": one.price, "size": one.quantity,
                 "maker_side": "SELL" if one.side == "buy" else "BUY",
             }
