@@ -47,7 +47,7 @@ WRONG = [
         "scope: hosts",
         "limits.scope: must be 'host' or 'market', not 'hosts'; did you mean host?",
     ),
-    ("as: iso_time", "as: iso", "trades.fields.trade_ts.as: must be 'iso_time', 'unix_s', "),
+    ("as: iso_time", "as: iso", "trades.fields.trade_ts.as: must be 'iso_time', 'iso_utc', "),
     ("{from: size, as: decimal_text}", "size", "quantity: must be fields with their values"),
     ("online: [online]", "online: online", "symbols.online: must be a list, like [one, two]"),
     ("  id: id", "  id: no", "must be text, but YAML reads it as False; put it in quotes"),

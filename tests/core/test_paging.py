@@ -9,9 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemahub.core import paging
+from schemahub.core.page import request
 from schemahub.core.paging import Ask, silent
 from schemahub.core.span import Coverage, Span
-from tests.core.dialect import spec
+from schemahub.core.spec import Paging
+from schemahub.core.spec_reading import build
+from schemahub.core.values import iso_time
+from tests.core.dialect import MARKET, data, spec
 from tests.core.strategies import points, spans
 
 SIZES = st.integers(2, 12)
@@ -123,3 +127,73 @@ def test_asked_once_more_an_answer_speaks_for_the_top_of_the_span(
     told = newest(trades, paging.once_more(span, spec(size).trades.paging))
     if span.stop - 1 > 0:
         assert span.stop - 1 in silent(Coverage.of_ids(told))
+
+
+# ---------------------------------------------------------------- cursors of time
+
+ISO = {"iso_s": 10**6, "iso_ms": 10**3, "iso_us": 1}  # µs that a cursor cannot tell apart
+moments = st.integers(0, 2**53)
+
+
+def timed(rule: str, unit: str, **more: object) -> Paging:
+    names = {"start": "a", "stop": "b"} if rule == "time_window" else {"cursor": "c"}
+    return Paging.model_validate({"rule": rule, "unit": unit, "page": 9, **names, **more})
+
+
+@given(st.sampled_from(sorted(ISO)), moments)
+def test_an_iso_cursor_is_never_too_narrow_nor_off_by_more_than_its_unit(
+    unit: str, at: int
+) -> None:
+    for rule in ("oldest_from", "oldest_after"):
+        ((_, text),) = Ask(start=at).params(timed(rule, unit))
+        slack = (0, ISO[unit]) if rule == "oldest_from" else (1, 2 * ISO[unit])
+        assert text.endswith("Z")
+        assert min(at, slack[0]) <= at - iso_time(text) <= slack[1]
+    ((_, text),) = Ask(stop=at).params(timed("newest_below", unit))
+    assert 0 <= iso_time(text) - at < ISO[unit]
+
+
+@given(st.sampled_from(sorted(ISO)), moments, moments)
+def test_a_window_of_iso_times_reads_back(unit: str, start: int, stop: int) -> None:
+    start, stop = (at // ISO[unit] * ISO[unit] for at in (start, stop))
+    rules = timed("time_window", unit)
+    ask = Ask(start=start, stop=stop, limit=9)
+    assert Ask.of(dict(ask.params(rules)), rules) == ask
+
+
+def test_an_iso_cursor_always_has_the_decimals_of_its_unit() -> None:
+    told = {unit: dict(Ask(start=10**6).params(timed("oldest_from", unit)))["c"] for unit in ISO}
+    assert told == {
+        "iso_s": "1970-01-01T00:00:01Z",
+        "iso_ms": "1970-01-01T00:00:01.000Z",
+        "iso_us": "1970-01-01T00:00:01.000000Z",
+    }
+    with pytest.raises(ValueError, match="zone"):
+        Ask.of({"c": "1970-01-01T00:00:01"}, timed("oldest_from", "iso_s"))
+
+
+# ---------------------------------------------------------------- without a cursor
+
+
+@pytest.mark.parametrize("rule", ["newest_below", "oldest_from", "oldest_after", "time_window"])
+def test_what_brings_the_newest_is_sent_where_no_cursor_is(rule: str) -> None:
+    rules = timed(rule, "ms", newest={"sort": "desc"})
+    assert paging.head(rules).params(rules) == (("sort", "desc"),)
+    assert "sort" not in dict(Ask(start=0, stop=7).params(rules))
+
+
+@pytest.mark.parametrize("rule", ["newest_below", "time_window"])
+def test_what_brings_the_oldest_is_sent_alone(rule: str) -> None:
+    rules = timed(rule, "ms", newest={"sort": "desc"}, oldest={"sort": "asc"})
+    assert Ask(oldest=True).params(rules) == (("sort", "asc"),)
+
+
+def test_the_questions_parameters_take_the_place_of_the_specs_own() -> None:
+    changed = data()
+    changed["trades"]["params"] = {"by": "id", "sort": "asc"}
+    changed["trades"]["paging"] |= {"rule": "oldest_from", "newest": {"sort": "desc"}}
+    own = build(changed, {}, "acme.yaml")
+    head = request(MARKET, own, paging.head(own.trades.paging)).params
+    assert head == (("by", "id"), ("sort", "desc"), ("limit", "1000"))
+    onward = request(MARKET, own, Ask(start=5, limit=3)).params
+    assert onward == (("by", "id"), ("sort", "asc"), ("limit", "3"), ("after", "5"))

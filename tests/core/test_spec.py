@@ -10,7 +10,7 @@ import pytest
 
 from schemahub.core.errors import SpecError
 from schemahub.core.layout import Market
-from schemahub.core.spec import ExchangeSpec
+from schemahub.core.spec import ExchangeSpec, Statuses
 from schemahub.core.spec_reading import FILL_IN, build, schema
 from tests.core.dialect import SPEC, data
 
@@ -46,7 +46,7 @@ def test_a_good_spec_is_what_it_says() -> None:
     assert isinstance(SPEC, ExchangeSpec)
     assert (SPEC.exchange, SPEC.axis, SPEC.first_id) == ("acme", "ids", 1)
     assert (SPEC.settle, SPEC.head_slack, SPEC.chunk) == (60.0, 1_000, 50_000)
-    assert SPEC.statuses.throttled == (418, 429)
+    assert SPEC.statuses.meaning(429) == "throttled"
     assert SPEC.symbols.online == ("online",)
     assert SPEC.trades.fields.side.of == "maker"
 
@@ -210,6 +210,36 @@ CURSORS = {"cursor": "after", "limit": "limit", "page": 1000}
             "trades.fields.side.as",
             "a sign needs no words",
         ),
+        (
+            ("trades", "paging"),
+            {"rule": "newest_below", "start": "from", **CURSORS},
+            "trades.paging.start",
+            "means nothing to rule newest_below",
+        ),
+        (
+            ("trades", "paging"),
+            {"rule": "time_window", "start": "a", "stop": "b", "unit": "ms", **CURSORS},
+            "trades.paging.cursor",
+            "means nothing to rule time_window",
+        ),
+        (
+            ("trades", "paging"),
+            {"rule": "latest_only", "newest": {"sort": "desc"}, "page": 9},
+            "trades.paging.newest",
+            "means nothing to rule latest_only",
+        ),
+        (
+            ("trades", "paging"),
+            {"rule": "oldest_from", "oldest": {"sort": "asc"}, **CURSORS},
+            "trades.paging.oldest",
+            "means nothing to rule oldest_from",
+        ),
+        (
+            ("trades", "paging"),
+            {"rule": "newest_below", "oldest": {"sort": "asc"}, **CURSORS},
+            "trades.paging.oldest",
+            "only on an axis of time",
+        ),
         (("symbols", "base"), ..., "symbols.path", "a list of markets needs one of"),
         (("trades", "fields", "price", "from"), 3, "trades.fields", "an index in all"),
     ],
@@ -237,6 +267,25 @@ def test_a_field_of_several_kinds_is_one_mistake(path: Path, value: object, said
     where, what = found.removeprefix("line 1: ").split(": ", 1)
     assert where.startswith(".".join(map(str, path)))
     assert said in what
+
+
+@pytest.mark.parametrize(
+    ("status", "usual", "told"),
+    [
+        (404, "refused", "refused"),
+        (429, "throttled", "throttled"),
+        (403, "refused", "throttled"),
+        (418, "throttled", "refused"),
+        (500, None, "refused"),
+        (420, None, "throttled"),
+        (422, None, None),
+    ],
+)
+def test_a_status_that_a_spec_does_not_name_keeps_its_meaning(
+    status: int, usual: str | None, told: str | None
+) -> None:
+    assert Statuses().meaning(status) == usual
+    assert Statuses(refused=(418, 500), throttled=(403, 420)).meaning(status) == told
 
 
 def test_what_is_still_to_be_filled_in_is_the_only_mistake_there() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
@@ -19,6 +20,8 @@ from schemahub.core.values import (
     decimal_text,
     exact,
     integer_text,
+    iso_time,
+    iso_utc,
     plain,
     sign,
     signed_number,
@@ -26,6 +29,7 @@ from schemahub.core.values import (
     unix,
 )
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECONDS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 digits = st.text("0123456789", min_size=1, max_size=20)
 
@@ -47,6 +51,39 @@ def test_times_as_exchanges_write_them() -> None:
     assert READERS["unix_s_text"]("1560481868") == 1_560_481_868_000_000
     assert READERS["unix_us"](Number("1641343699596000")) == 1_641_343_699_596_000
     assert READERS["unix_ns_text"]("1762820035982277754") == 1_762_820_035_982_277
+
+
+@given(
+    st.datetimes(datetime(1970, 1, 1), datetime(9000, 1, 1)),  # noqa: DTZ001
+    st.integers(-23 * 60, 23 * 60),
+)
+def test_a_zone_is_told_with_its_colon_or_without_or_is_utc(moment: datetime, zone: int) -> None:
+    text = moment.isoformat()
+    hours, minutes = divmod(abs(zone), 60)
+    offset = f"{'-' if zone < 0 else '+'}{hours:02}{minutes:02}"
+    at = iso_time(f"{text}{offset}")
+    assert at == iso_time(f"{text}{offset[:3]}:{offset[3:]}")
+    utc = moment.replace(tzinfo=UTC)
+    assert at == (utc - EPOCH) // timedelta(microseconds=1) - zone * 60_000_000
+    assert iso_utc(text) == iso_time(f"{text}Z")
+    with pytest.raises(No, match="with a zone"):
+        iso_time(text)
+    with pytest.raises(No, match="without a zone"):
+        iso_utc(f"{text}{offset}")
+
+
+@pytest.mark.parametrize(
+    "text", ["2015-07-08T02:43", "2015-07-08 02:43:34", "2015-07-08T02:43:34.", "2015-07-08", "Z"]
+)
+def test_what_is_no_time_is_none_for_want_of_a_zone(text: str) -> None:
+    with pytest.raises(No, match="without a zone"):
+        iso_utc(text)
+
+
+def test_a_time_without_a_zone_is_cut_and_its_day_exists() -> None:
+    assert iso_utc("2015-07-08T02:43:34.8231439") == 1_436_323_414_823_143
+    with pytest.raises(No, match="no such time"):
+        iso_utc("2015-02-29T02:43:34")
 
 
 @given(st.decimals("1e-12", 10**26, places=12, allow_nan=False), st.booleans())
@@ -96,7 +133,8 @@ def test_what_is_of_another_type_is_refused(kind: str, value: object) -> None:
 
 @pytest.mark.parametrize("kind", sorted(READERS))
 def test_a_text_is_no_number_and_a_number_no_text(kind: str) -> None:
-    text = "2009-01-01T00:00:00Z" if kind == "iso_time" else "1718000000"
+    moments = {"iso_time": "2009-01-01T00:00:00Z", "iso_utc": "2009-01-01T00:00:00"}
+    text = moments.get(kind, "1718000000")
     good: object = Number(text) if kind in NUMBERS else text
     other: object = text if kind in NUMBERS else Number(text)
     if kind == "integer":

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from schemahub.core.columns import ids_and_times
-from schemahub.core.envelope import inside, members
+from schemahub.core.envelope import complaint, inside, members
+from schemahub.core.spec import Errors
 from schemahub.core.spec_reading import build
 from schemahub.core.trade import VOID, Rejected
 from schemahub.core.wire import Reader, RowRefused
@@ -91,6 +92,49 @@ def test_rows_that_are_not_there_are_no_answer(path: str, body: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  (the reason is json's own)
         one.split(whole)
     assert bulk(one, whole) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "said"),
+    [
+        ("data", b'{"code":0,"result":{}}', "no data in it; there are code, result"),
+        ("result.list", b'{"result":{"a":1,"b":2}}', "it; in result there are a, b"),
+        ("data", b'{"data":{"trades":[]}}', "data is no list: .*; in data there are trades"),
+        ("", b'{"trades":[]}', "the answer is no list: .*; there are trades"),
+        ("a", b"{%s}" % b",".join(b'"n%d":0' % n for n in range(20)), "n10, n11, …$"),
+    ],
+)
+def test_where_no_rows_are_it_is_told_what_there_is(path: str, body: bytes, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        reader(rows=path).split(body)
+
+
+@pytest.mark.parametrize(
+    ("said", "fine", "kind"),
+    [
+        (b"true", ["true"], None),
+        (b"false", ["true"], "refused"),
+        (b"0", ["0"], None),
+        (b"31", ["0"], "error"),
+        (b'"ok"', ["ok"], None),
+    ],
+)
+def test_a_truth_or_a_number_may_say_that_all_is_well(
+    said: bytes, fine: list[str], kind: str | None
+) -> None:
+    errors = Errors(at="success", fine=tuple(fine), refused=("false",))
+    found = complaint(b'{"success":%s,"rows":[]}' % said, errors)
+    assert (None if found is None else found[0]) == kind
+
+
+def test_times_without_a_zone_are_read_in_bulk_as_the_authority_reads_them() -> None:
+    utc = reader(fields={"trade_ts": {"from": "time", "as": "iso_utc"}})
+    good = row(5, time="2026-05-17T10:59:00.25")
+    (trade,) = (utc.trade(json.dumps(good).encode(), NOW_US),)
+    assert bulk(utc, json.dumps([good]).encode()) == [(5, trade.trade_ts)]
+    assert bulk(utc, json.dumps([good, row(6, time="2026-05-17T10:59:00Z")]).encode()) is None
+    with pytest.raises(RowRefused, match="without a zone"):
+        utc.trade(json.dumps(row(6, time="2026-05-17T10:59:00Z")).encode(), NOW_US)
 
 
 def test_the_members_of_a_list_or_object() -> None:

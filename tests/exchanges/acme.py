@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 PAIRS = {"BTC_USD": ("BTC", "USD"), "ETH_USD": ("ETH", "USD")}
@@ -95,8 +95,14 @@ class Acme:
         return rows[-limit:][::-1] if given == "before" else rows[:limit]
 
 
+class Answering(Protocol):
+    """What is asked for `target` is answered with a status, and JSON or the text of it."""
+
+    def answer(self, target: str) -> tuple[int, Any]: ...
+
+
 @contextmanager
-def serving(exchange: Acme) -> Iterator[str]:
+def serving(exchange: Answering) -> Iterator[str]:
     """Its URL while it answers."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -104,7 +110,7 @@ def serving(exchange: Acme) -> Iterator[str]:
 
         def do_GET(self) -> None:
             status, content = exchange.answer(self.path)
-            body = json.dumps(content).encode()
+            body = (content if isinstance(content, str) else json.dumps(content)).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

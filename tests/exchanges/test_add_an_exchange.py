@@ -81,6 +81,30 @@ def test_a_refused_row_is_told_with_its_reason(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("right", "wrong", "said"),
+    [
+        ('"s":"B"', '"side":"B"', "there is no field s in it, but i, t, p, q, side"),
+        ('"s":"B"', '"s":"buy"', 'the spec says buy: "B", sell: "S"'),
+        ('"q":"0.02"', '"q":0.02', "as: decimal_number would read it"),
+        ('"i":43', '"i":"43"', "as: integer_text would read it"),
+        ("1764063004700", "1764063004", "as: unix_s would read it"),
+        ("1764063004700", '"2025-11-25T09:30:04.7"', "as: iso_utc would read it"),
+        ("1764063004700", '"noon"', "not a time as a number: "),
+        ('{"i":43,', '[],{"i":43,', "not an object"),
+    ],
+)
+def test_a_refused_row_comes_with_what_the_spec_may_mean(
+    folder: Path, right: str, wrong: str, said: str
+) -> None:
+    assert right in block("json")
+    (folder / "answer.json").write_text(block("json").replace(right, wrong, 1))
+    found = check("--sample", "answer.json")
+    assert found.code == 4
+    assert said in found.err
+    assert found.err.count("would read it") <= 1
+
+
+@pytest.mark.parametrize(
     ("answer", "said"),
     [
         ('{"error":"unknown pair","trades":[]}', "it is an error (refused)"),

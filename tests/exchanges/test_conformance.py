@@ -151,7 +151,7 @@ ALSO = {
         (Acme(cursor="skips"), None, "adjacency", "is number 1 from the cursor"),
         (Acme(cap=100), None, "page", "page is probably 100"),
         (Acme(), says("trades", "paging", "page", value=100), "page", ""),
-        (Acme(head="oldest"), None, "newest", "an answer without a cursor ends at"),
+        (Acme(head="oldest"), None, "newest", "see paging.newest"),
         (Acme(disorder=True), None, "order", "up and down"),
         (Acme(duplicated()), None, "ids", "stands twice"),
         (Acme(told_twice()), None, "ids", "stands twice"),

@@ -152,7 +152,8 @@ def _print_sample(shell: Shell, spec: ExchangeSpec, rows: tuple[Sampled, ...]) -
     refused = [row for row in rows if row.trade is None and not row.void]
     shell.say(f"{len(rows)} rows, {len(refused)} refused; {len(shown)} shown")
     for row in refused:
-        shell.say(f"refused: {row.reason}: {_short(row.raw)}")
+        advice = f" ({row.advice})" if row.advice else ""
+        shell.say(f"refused: {row.reason}{advice}: {_short(row.raw)}")
 
 
 def _short(raw: bytes) -> str:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from schemahub.core.spec_fields import Word
-from schemahub.core.values import MAX_ID, MICRO_DIGITS, NANOSECONDS, NUMBERS
+from schemahub.core.values import MAX_ID, MICRO_DIGITS, NANOSECONDS, NUMBERS, ZONES
 from schemahub.core.wire import EARLIEST, MAX_AHEAD, Reader
 
 # One text a line, so that one match speaks for a whole column.
@@ -39,7 +39,8 @@ class Columns:
 
     `ids` are integers and `sides` words of `Reader.sides`. `prices` and `quantities` are
     texts, without the sign that tells a side. `moments` are µs since 1970; None where the
-    wire has ISO texts: these are `times`. None of it is checked against its bounds yet.
+    wire has ISO texts: these are `times`, with their zone. None of it is checked against its
+    bounds yet.
     """
 
     ids: list[int]
@@ -67,7 +68,10 @@ def columns(rows: Sequence[Any], reader: Reader) -> Columns | None:
     if ids is None or prices is None or quantities is None or times is None:
         return None
     moments: list[int] | None = None
-    if kinds["trade_ts"] != "iso_time":
+    zone = ZONES.get(kinds["trade_ts"])
+    if zone:
+        times = [text + zone for text in times]
+    elif zone is None:
         moments, times = _since_1970(times, kinds["trade_ts"].split("_")[1]), []
         if moments is None:
             return None

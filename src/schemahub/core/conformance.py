@@ -31,6 +31,7 @@ _MANY = 100  # trades without a skipped id are no accident
 _RIGHT, _WRONG = 0.6, 0.4  # shares of up-ticks that takers bought
 _QUIET = timedelta(hours=1)
 _SKEW = timedelta(seconds=30)
+_SEE_NEWEST = ": see paging.newest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,8 @@ def answers(seen: Sequence[Seen]) -> Finding:
     refused = [row for row in rows if row.trade is None]
     if refused:
         shown = refused[0].raw[:120].decode("utf-8", "replace")
-        said = f"{len(refused)} of {len(rows)} rows are refused, as {refused[0].reason}: {shown}"
+        why = refused[0].reason + (f" ({refused[0].advice})" if refused[0].advice else "")
+        said = f"{len(refused)} of {len(rows)} rows are refused, as {why}: {shown}"
         return Finding("answers", "failed", said)
     if not rows:
         return Finding("answers", "failed", "no answer held a row: see trades.rows and the market")
@@ -349,11 +351,11 @@ def newest(first: Seen, last: Seen, others: Sequence[Seen], beyond: Seen | None)
     top, head = max(before, key=_place), last.ordered[-1]
     if _place(head) < _place(top):
         why = f"id {top.trade_id} was told, and an answer without a cursor ends at {head.trade_id}"
-        return Finding("newest", "failed", why)
+        return Finding("newest", "failed", why + _SEE_NEWEST)
     above = 0 if beyond is None else sum(_place(trade) > _place(head) for trade in beyond.trades)
     if above > max(_FEW, len(last.rows) // 2):
         why = f"{above} trades lie above id {head.trade_id}, where an answer without a cursor ends"
-        return Finding("newest", "failed", why)
+        return Finding("newest", "failed", why + _SEE_NEWEST)
     said = f"no trade seen is newer than id {head.trade_id}, the newest told"
     return Finding("newest", "ok", said)
 

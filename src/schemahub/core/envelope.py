@@ -20,6 +20,7 @@ _BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _list = msgspec.json.Decoder(list[msgspec.Raw])
 _TELLING = 500  # characters of an error that are repeated
+_NAMES = 12  # members of an object that are told
 
 
 def depth(body: bytes) -> int:
@@ -39,14 +40,36 @@ def inside(body: bytes | msgspec.Raw, path: str) -> bytes | msgspec.Raw:
 
     Raises ValueError if there is none, or if `*` is no list or several.
     """
-    for part in path.split(".") if path else ():
+    parts = path.split(".") if path else []
+    for number, part in enumerate(parts):
         try:
             body = _step(body, part)
         except (msgspec.DecodeError, RecursionError) as error:
             raise ValueError(f"no {path} in it: {error}") from None
         except (KeyError, IndexError):
-            raise ValueError(f"no {path} in it") from None
+            there = _beside(body, ".".join(parts[:number]))
+            raise ValueError(f"no {path} in it{there}") from None
     return body
+
+
+def listed(body: bytes, path: str) -> list[msgspec.Raw]:
+    """The list at `path`, its values verbatim. Raises ValueError if there is none."""
+    found = inside(body, path)
+    try:
+        return _list.decode(found)
+    except (msgspec.DecodeError, RecursionError) as error:
+        place = path or "the answer"
+        raise ValueError(f"{place} is no list: {error}{_beside(found, path)}") from None
+
+
+def _beside(body: bytes | msgspec.Raw, place: str) -> str:
+    """What there is at `place` instead of what was looked for; nothing if it is no object."""
+    try:
+        names = list(_object.decode(body))
+    except (msgspec.DecodeError, RecursionError):
+        return ""
+    shown = ", ".join(names[:_NAMES]) + (", …" if len(names) > _NAMES else "")
+    return f"; {f'in {place} ' if place else ''}there are {shown[:_TELLING]}" if names else ""
 
 
 def _step(body: bytes | msgspec.Raw, part: str) -> msgspec.Raw:

@@ -260,8 +260,8 @@ def _all_good(
 
 def request(market: Market, spec: ExchangeSpec, ask: Ask) -> Request:
     """The GET that puts `ask` about a market: the spec's own parameters, then the question's."""
-    params = _params(market, spec) + ask.params(spec.trades.paging)
-    return Request(path(market, spec), params)
+    params = dict(_params(market, spec) + ask.params(spec.trades.paging))  # of two the question's
+    return Request(path(market, spec), tuple(params.items()))
 
 
 def path(market: Market, spec: ExchangeSpec) -> str:

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from schemahub.core.span import NOTHING, Coverage, Span
-from schemahub.core.spec import Paging
+from schemahub.core.spec import CursorUnit, Paging
+from schemahub.core.values import No, iso_time
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
     """At most `limit` rows of `start <= position < stop`; None where that end is open.
 
-    Which of the rows between come, and which end is really asked for, is the rule's.
+    Which of the rows between come, and which end is really asked for, is the rule's. With
+    both ends open the newest come.
     `number` is a page of a window, from 1; `window` one of `latest_only`. `oldest` asks for
     the first rows that there are, where the rule itself cannot.
     """
@@ -38,9 +41,10 @@ class Ask:
             found.append((paging.cursor, self.window))
         if self.oldest:
             return (*found, *paging.oldest.items())
-        for name, value in _cursors(self, paging):
-            if value is not None:
-                found.append((name, str(value)))
+        given = [(name, at) for name, at in _cursors(self, paging) if at is not None]
+        found += [(name, _written(at, paging.unit)) for name, at in given]
+        if not given:
+            found += paging.newest.items()
         if paging.number is not None and self.number is not None:
             found.append((paging.number, str(self.number)))
         return tuple(found)
@@ -56,7 +60,12 @@ class Ask:
         return Ask(stop, limit, start, None if number is None else int(number))
 
 
-NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
+NANOSECONDS = {
+    "s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1,
+    "iso_s": 1_000_000_000, "iso_ms": 1_000_000, "iso_us": 1_000,
+}  # fmt: skip
+_DECIMALS = {"iso_s": 0, "iso_ms": 3, "iso_us": 6}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = 1_000  # ns
 
 
@@ -103,6 +112,26 @@ def _before(position: int | None, paging: Paging) -> int | None:
     return max(0, (position * _MICROSECOND - max(size, _MICROSECOND)) // size)
 
 
+def _written(cursor: int, unit: CursorUnit | None) -> str:
+    """A cursor as it stands in a URL: an ISO time always with the decimals of its unit, and Z."""
+    places = _DECIMALS.get(unit or "")
+    if places is None:
+        return str(cursor)
+    seconds, fraction = divmod(cursor, 10**places)
+    text = (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{text}.{fraction:0{places}}Z" if places else f"{text}Z"
+
+
+def _count(text: str, unit: CursorUnit) -> int:
+    """The inverse of `_written`. Raises ValueError."""
+    if unit not in _DECIMALS:
+        return int(text)
+    try:
+        return iso_time(text) * _MICROSECOND // NANOSECONDS[unit]
+    except No as no:
+        raise ValueError(str(no)) from None
+
+
 def _bounds(params: dict[str, str], paging: Paging) -> tuple[int | None, int | None]:
     """The inverse of `_cursors`, as far as cursors of another unit tell."""
 
@@ -110,7 +139,7 @@ def _bounds(params: dict[str, str], paging: Paging) -> tuple[int | None, int | N
         text = params.get(name) if name else None
         if text is None or paging.unit is None:
             return None if text is None else int(text)
-        return int(text) * NANOSECONDS[paging.unit] // _MICROSECOND
+        return _count(text, paging.unit) * NANOSECONDS[paging.unit] // _MICROSECOND
 
     match paging.rule:
         case "newest_below":

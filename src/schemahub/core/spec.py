@@ -21,6 +21,8 @@ from schemahub.core.spec_fields import Fields, Source, Strict, Text, Word, at
 from schemahub.core.times import duration
 
 Status = Annotated[int, Field(ge=100, le=599)]
+_REFUSED = (400, 401, 403, 404, 405, 410, 451)
+_THROTTLED = (418, 429)
 
 
 class Limits(Strict):
@@ -37,10 +39,22 @@ class Limits(Strict):
 
 
 class Statuses(Strict):
-    """HTTP statuses where this exchange means something of its own by them."""
+    """HTTP statuses where this exchange means something of its own by them.
 
-    refused: tuple[Status, ...] = (400, 401, 403, 404, 405, 410, 451)
-    throttled: tuple[Status, ...] = (418, 429)
+    What is not named keeps its common meaning.
+    """
+
+    refused: tuple[Status, ...] = ()
+    throttled: tuple[Status, ...] = ()
+
+    def meaning(self, status: int) -> Literal["throttled", "refused"] | None:
+        """None: neither of the two."""
+        for throttled, refused in ((self.throttled, self.refused), (_THROTTLED, _REFUSED)):
+            if status in throttled:
+                return "throttled"
+            if status in refused:
+                return "refused"
+        return None
 
 
 class Errors(Strict):
@@ -115,7 +129,14 @@ class Symbols(Strict):
 
 
 Rule = Literal["newest_below", "oldest_from", "oldest_after", "time_window", "latest_only"]
-CursorUnit = Literal["s", "ms", "us", "ns"]
+CursorUnit = Literal["s", "ms", "us", "ns", "iso_s", "iso_ms", "iso_us"]
+_USED = {  # by a rule, of the fields that not every rule uses
+    "newest_below": ("cursor", "unit", "newest", "oldest"),
+    "oldest_from": ("cursor", "unit", "newest"),
+    "oldest_after": ("cursor", "unit", "newest"),
+    "time_window": ("start", "stop", "unit", "number", "newest", "oldest"),
+    "latest_only": ("cursor", "windows"),
+}
 
 
 class Paging(Strict):
@@ -124,7 +145,9 @@ class Paging(Strict):
     `cursor` takes an id, or on an axis of time a time in `unit`; `time_window` has two,
     `start` and `stop`, and may page within them by `number`. `latest_only` may choose how
     far back the latest goes: `cursor` is then one of `windows`, the shortest first.
-    `oldest` are parameters that make the exchange begin with its oldest trades instead.
+    `newest` are parameters of questions without a cursor, where the newest trades do not come
+    of themselves; `oldest` those that make the exchange begin with its oldest trades instead.
+    Both take the place of `params` of the same names.
     """
 
     rule: Rule
@@ -134,6 +157,7 @@ class Paging(Strict):
     unit: CursorUnit | None = None
     number: Text | None = None
     windows: tuple[Text, ...] = ()
+    newest: dict[str, str] = Field(default_factory=dict)
     oldest: dict[str, str] = Field(default_factory=dict)
     limit: Text | None = None
     page: Annotated[int, Field(ge=2, le=1_000_000)]
@@ -147,6 +171,9 @@ class Paging(Strict):
         for name in wanted:
             if getattr(self, name) is None:
                 raise at(name, f"is needed by rule {self.rule}")
+        used = ("rule", "limit", "page", *_USED[self.rule])
+        for name in sorted(self.model_fields_set - set(used)):
+            raise at(name, f"means nothing to rule {self.rule}")
         return self
 
 
@@ -246,6 +273,9 @@ class ExchangeSpec(Strict):
         if (unit is not None) != (self.axis == "time"):
             said = "an axis of time needs trades.paging.unit, and no other has one"
             raise at("trades.paging.unit", said)
+        if self.trades.paging.oldest and self.axis != "time":
+            said = "only on an axis of time is the first trade asked for so"
+            raise at("trades.paging.oldest", said)
         if self.axis == "ids" and self.provable.by != "ids":
             said = "axis ids means ids without holes: provable by ids; else it is sparse_ids"
             raise at("provable.by", said)

@@ -42,11 +42,14 @@ class DecimalField(Strict):
 
 
 class TimeField(Strict):
-    """`unix_*` are JSON numbers, `unix_*_text` the same in strings; both may have decimals."""
+    """`iso_utc` has no zone and means UTC.
+
+    `unix_*` are JSON numbers, `unix_*_text` the same in strings; both may have decimals.
+    """
 
     source: Source = Field(alias="from")
     as_: Literal[
-        "iso_time", "unix_s", "unix_ms", "unix_us", "unix_ns",
+        "iso_time", "iso_utc", "unix_s", "unix_ms", "unix_us", "unix_ns",
         "unix_s_text", "unix_ms_text", "unix_us_text", "unix_ns_text",
     ] = Field(alias="as")  # fmt: skip
 

@@ -52,9 +52,10 @@ trades:
   #   newest_below  the newest ones before c, c not included    (newest first)
   #   oldest_from   the oldest ones from c on, c included       (oldest first)
   #   oldest_after  the oldest ones after c, c not included     (oldest first)
-  #   time_window   those between two times, both included: start and stop instead of cursor
+  #   time_window   those between two times, the newest first: start and stop instead of cursor
   #   latest_only   there is no cursor: only the latest come
-  # On an axis of time also unit: s, ms, us or ns.
+  # On an axis of time also unit: s, ms, us, ns, or iso_s, iso_ms, iso_us.
+  # newest: {sort: desc} if an answer without a cursor would begin with the oldest.
   paging: {rule: FILL-IN, cursor: FILL-IN, limit: FILL-IN, page: FILL-IN}
   fields:
     # from: the name of a field, or its index where a row is a list.
@@ -64,7 +65,8 @@ trades:
     side: {from: FILL-IN, of: FILL-IN, buy: FILL-IN, sell: FILL-IN}
     price: {from: FILL-IN, as: FILL-IN}       # decimal_text "1.5", decimal_number 1.5
     quantity: {from: FILL-IN, as: FILL-IN}    # the same; in units of the base currency
-    trade_ts: {from: FILL-IN, as: FILL-IN}    # iso_time, unix_ms, unix_ms_text (s, us, ns too)
+    # iso_time, iso_utc if it has no zone, unix_ms, unix_ms_text; s, us, ns too
+    trade_ts: {from: FILL-IN, as: FILL-IN}
 """
 
 

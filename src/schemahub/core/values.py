@@ -27,7 +27,7 @@ _INTEGER = re.compile(r"0|[1-9][0-9]{0,18}")
 _UNIX = re.compile(r"(0|[1-9][0-9]{0,19})(?:\.([0-9]{1,20}))?")
 _ISO = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9])"
-    r"(?:\.([0-9]{1,9}))?(Z|[+-][0-9]{2}:[0-9]{2})"
+    r"(?:\.([0-9]{1,9}))?(Z|[+-][0-9]{2}:?[0-9]{2})"
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -179,6 +179,15 @@ def iso_time(value: object) -> int:
     return (moment - _EPOCH) // _MICROSECOND + int(f"{fraction or '0':0<6}"[:6])
 
 
+def iso_utc(value: object) -> int:
+    """The same of a time without a zone, which is UTC."""
+    if type(value) is not str:
+        raise No(f"not a time in a string: {show(value)}")
+    if _ISO.fullmatch(value) or not _ISO.fullmatch(value + "Z"):
+        raise No(f"not an ISO 8601 time without a zone: {show(value)}")
+    return iso_time(value + "Z")
+
+
 def unix_number(value: object, unit: str) -> int:
     """A JSON number of `unit` since 1970 as microseconds; finer digits are cut."""
     if type(value) is not Number:
@@ -218,9 +227,12 @@ READERS: dict[str, Callable[[object], Any]] = {
     "signed_text": signed_text,
     "signed_number": signed_number,
     "iso_time": iso_time,
+    "iso_utc": iso_utc,
     **{f"unix_{unit}": partial(unix_number, unit=unit) for unit in UNITS},
     **{f"unix_{unit}_text": partial(unix_text, unit=unit) for unit in UNITS},
 }
+# What stands behind a time of these kinds for its zone to be told.
+ZONES = {"iso_time": "", "iso_utc": "Z"}
 # Kinds that are read from a number's text.
 NUMBERS = frozenset({"decimal_number", "signed_number", *(f"unix_{unit}" for unit in UNITS)})
 

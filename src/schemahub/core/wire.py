@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import msgspec
 
-from schemahub.core.envelope import MAX_DEPTH, Fault, complaint, depth, inside
+from schemahub.core.envelope import MAX_DEPTH, Fault, complaint, depth, inside, listed
 from schemahub.core.spec import ExchangeSpec
 from schemahub.core.spec_fields import SideField, Word
 from schemahub.core.trade import VOID, Side, Trade
@@ -86,8 +86,8 @@ class Reader:
         """
         try:
             body.decode("utf-8")
-            rows = _list.decode(inside(body, self._rows))
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+            rows = listed(body, self._rows)
+        except UnicodeDecodeError as error:
             raise ValueError(str(error)) from None
         if depth(body) > MAX_DEPTH:
             raise ValueError(f"nested deeper than {MAX_DEPTH}")
@@ -124,15 +124,23 @@ class Reader:
 
         Raises RowRefused.
         """
+        cells = self.cells(raw)
+        values = {column: self._value(column, cells) for column in COLUMNS}
+        return self._checked(values, now, void=bool(self._tombstone) and self._is_void(cells))
+
+    def cells(self, raw: bytes) -> Mapping[str | int, msgspec.Raw]:
+        """The fields of the row in `raw`, verbatim. Raises RowRefused if it has no such shape."""
         try:
             row = dict(enumerate(_list.decode(raw))) if self._arrays else _object.decode(raw)
         except (msgspec.DecodeError, RecursionError) as error:
             kind = "a list" if self._arrays else "an object"
             raise RowRefused(f"not {kind}: {error}", None) from None
         # Fields that the spec does not name are kept in raw and never interpreted.
-        cells = cast("Mapping[str | int, msgspec.Raw]", row)
-        values = {column: self._value(column, cells) for column in COLUMNS}
-        return self._checked(values, now, void=bool(self._tombstone) and self._is_void(cells))
+        return cast("Mapping[str | int, msgspec.Raw]", row)
+
+    def believable(self, moment: int, now: int) -> bool:
+        """Whether a trade can be of this time (µs since 1970), served at `now`."""
+        return EARLIEST <= moment <= now + MAX_AHEAD
 
     def _checked(self, values: dict[str, object], now: int, *, void: bool = False) -> Trade:
         found: dict[str, Any] = {}
@@ -160,7 +168,7 @@ class Reader:
 
     def _column(self, column: str, value: object, now: int) -> object:
         found = self._read[column](value)
-        if column == "trade_ts" and not EARLIEST <= found <= now + MAX_AHEAD:
+        if column == "trade_ts" and not self.believable(found, now):
             raise No(f"before 2009 or more than 5 minutes ahead: {value}")
         return found
 

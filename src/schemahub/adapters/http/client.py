@@ -224,9 +224,10 @@ class HttpClient:
             return
         said = _complaint(reply.body)
         cause = f"HTTP {status}{': ' if said else ''}{said}"
-        if status in self._statuses.throttled:
+        meaning = self._statuses.meaning(status)
+        if meaning == "throttled":
             raise Failed("throttled", cause, Outcome.THROTTLED, self._retry_after(reply))
-        if status in self._statuses.refused:
+        if meaning == "refused":
             raise Refused(
                 f"{self._title} refuses this request",
                 f"{url}: {cause}",

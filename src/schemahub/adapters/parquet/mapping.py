@@ -30,7 +30,7 @@ from schemahub.core.page import Answer
 from schemahub.core.span import Span
 from schemahub.core.spec import ExchangeSpec
 from schemahub.core.trade import CONFLICT, Rejected, Trade
-from schemahub.core.values import MAX_ID
+from schemahub.core.values import MAX_ID, ZONES
 from schemahub.core.wire import EARLIEST, MAX_AHEAD, Reader, RowRefused
 from schemahub.ports import Key, Mapped, RawObject
 
@@ -167,7 +167,7 @@ class _Bulk:
         price, quantity = (_numbers(self.columns[name]) for name in ("price", "quantity"))
         for number in (price, quantity):
             good = pc.and_(good, pc.greater(number, pa.scalar(0, DECIMAL)))
-        if self.reader.kinds["trade_ts"] == "iso_time":
+        if self.reader.kinds["trade_ts"] in ZONES:
             moments = _moments(self.columns["trade_ts"])
         else:
             moments = pa.array(self.columns["trade_ts"], pa.int64())
