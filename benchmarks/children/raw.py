@@ -20,6 +20,7 @@ from schemahub.core.page import Answer
 from schemahub.core.span import Span, cut
 from schemahub.sandbox import Generated
 from schemahub.sandbox.dialect_coinbase import Coinbase
+from schemahub.sandbox.wire import Ask
 
 STARTED = datetime(2026, 1, 1, tzinfo=UTC)  # later than the last trade of 100 M
 
@@ -49,7 +50,7 @@ def main(trades: int, root: str) -> None:
                 f"{base}?{asked}",
                 200,
                 format_datetime(at, usegmt=True),
-                dialect.page(newest_first),
+                dialect.page(Ask("trades"), newest_first),
             )
             frames.append(codec.pack(pages.encode(answer)))
         store.create(raw_key(market, RawName(chunk)), b"".join(frames))

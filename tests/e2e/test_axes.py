@@ -23,7 +23,7 @@ SYMBOL = "BTC-USD"
 START = datetime(2024, 3, 1, tzinfo=UTC).timestamp()
 DIALECTS = ("coinbase", "binance", "kraken", "bitfinex")
 SETTLE = 60.0
-Row = tuple[int, str, Decimal, Decimal, str]
+Row = tuple[int, str, Decimal, Decimal, int]
 
 
 @dataclass
@@ -137,7 +137,7 @@ def test_the_same_trades_told_by_four_exchanges_are_the_same_rows(make: Make) ->
         told[dialect] = w.rows()
     first = told["coinbase"]
     assert told["kraken"] == first
-    blurred = [(i, s, p, q, at - at % 1000) for i, s, p, q, at in first]
+    blurred = [(i, s, p, q, at - at % 1_000) for i, s, p, q, at in first]
     assert told["binance"] == blurred
     assert [row[1:] for row in told["bitfinex"]] == [row[1:] for row in blurred]
 
