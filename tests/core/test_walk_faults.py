@@ -20,7 +20,7 @@ from schemahub.adapters.zstd import Zstd
 from schemahub.core import page as pages
 from schemahub.core.axis import SECOND
 from schemahub.core.errors import BadAnswer, SchemaHubError, Unreachable
-from schemahub.core.page import Answer, Key, Request
+from schemahub.core.page import Answer, Key, Page, Request
 from schemahub.core.paging import Ask
 from schemahub.core.spec import ExchangeSpec
 from schemahub.core.wire import Reader
@@ -31,7 +31,7 @@ from schemahub.pipelines.source import Source
 from schemahub.ports import NoMetrics
 from tests.core.dialect import MARKET, NOW, NOW_US, answer, body, row
 from tests.core.lab import InTurn
-from tests.core.test_sweep import KINDS, Server, spec_of
+from tests.core.test_sweep import KINDS, Server, page, spec_of
 
 T = TypeVar("T")
 PAGE = 12
@@ -222,3 +222,24 @@ def test_an_exchange_that_cannot_be_reached_leaves_what_was_proven() -> None:
     kept = held(lake, spec)
     assert kept
     assert kept == {key for key in known if key[0] in lake.ledger(MARKET, spec.line).held}
+
+
+def test_an_exchange_that_contradicts_itself_for_ever_ends_the_walk() -> None:
+    """The trade with which one answer ends is in no answer that begins with it."""
+    spec = spec_of("time", "oldest_after", "ns", PAGE)
+    known = tuple((NOW_US - 90_000 * SECOND + n * SECOND, n) for n in range(100))
+    clock = Still()
+    lake = Lake(MemoryStore(), Zstd(), NoMetrics())
+
+    class Liar(Server):
+        def page(self, ask: Ask) -> Page:
+            told = super().page(ask)
+            later = ask.start is not None and ask.start > known[30][0]
+            return page(told.keys[1:]) if later else told
+
+    wire = Spoiler(spec, Liar(spec.trades.paging, known, PAGE), clock, random.Random(1), 0.0, False)
+    (outcome,) = ingest(lake, clock, 1).run([(Source(spec, wire), MARKET)], Wish(full=True), 1)
+    assert outcome.state == "failed"
+    assert isinstance(outcome.error, BadAnswer)
+    assert wire.asked < 200
+    assert held(lake, spec) == {key for key in known if key[0] in lake.ledger(MARKET).held}

@@ -118,19 +118,22 @@ class _Walker:
         try:
             walk = self._offered(walk, waiting)
             before: Walk | None = None
+            failed_at: Span | None = None
             while walk.ask is not None and self.work.lease.held:
                 try:
                     answers = self._answers(walk)
                 except BadAnswer:
-                    if before is None:
+                    if before is None or walk.left == failed_at:
                         raise
                     # Perhaps it was the answer before it that was wrong: nobody bore it out.
+                    failed_at = walk.left
                     walk, before, waiting = before, None, []
                     continue
                 self.sure += waiting
                 edge = min(self.work.source.edge(one.answer) for one in answers)
                 before, (walk, told) = walk, walk.take([one.page for one in answers], edge)
                 waiting = [_Told(told, answers)]
+                self._count([one.page for one in answers], told)
                 self._store(least=self.spec.trades.chunk_pages)
             if walk.ask is None:
                 self.sure += waiting
