@@ -14,9 +14,10 @@ from schemahub.core.paging import NANOSECONDS, Ask
 from schemahub.core.span import Coverage, Span
 from schemahub.core.spec import ExchangeSpec, Paging
 from schemahub.core.spec_reading import build
-from schemahub.core.sweep import LEAST_CAP, NotThis, Stuck, Walk, sole, together
+from schemahub.core.sweep import NotThis, Stuck, Walk, sole, together
 from tests.core.dialect import data
 
+LEAST = 10
 START = 1_700_000_000 * SECOND
 
 RULES: dict[str, dict[str, object]] = {
@@ -151,7 +152,7 @@ def histories(draw: st.DrawFn, *, timed: bool, most_at_once: int) -> tuple[Key, 
 def test_each_trade_of_the_span_exactly_once(
     axis: str, rule: str, unit: str | None, given_: st.DataObject
 ) -> None:
-    size = given_.draw(st.integers(LEAST_CAP, 14))
+    size = given_.draw(st.integers(LEAST, 14))
     spec = spec_of(axis, rule, unit, size)
     line = spec.line
     # So many trades in one tick of the cursor that an answer still holds one more.
@@ -186,7 +187,7 @@ def test_a_lowered_cap_loses_nothing(
     newest = trades[-1]
     stop = spec.line.down(newest[0]) + spec.line.step if spec.line.timed else newest[0] + 1
     span = Span(spec.line.down(trades[0][0]), stop)
-    server = Server(spec.trades.paging, trades, given_.draw(st.integers(LEAST_CAP, 14)))
+    server = Server(spec.trades.paging, trades, given_.draw(st.integers(LEAST, 14)))
     told, got, _ = walked(Walk.through(spec, span, newest, joins=False), server)
     assert told == Coverage((span,))
     assert sorted(got) == list(trades)
@@ -352,3 +353,15 @@ def test_a_first_trade_that_is_shown_no_more_is_lost() -> None:
     walk = Walk.through(spec, Span(100, 301), (300, 300), joins=False)
     walk, told = walk.take([page(((101, 101), (300, 300)))])
     assert (walk.lost, told) == (Span(100, 101), Span(101, 301))
+
+
+@pytest.mark.parametrize("unit", ["us", "ms"])
+def test_a_market_of_one_burst_alone_is_whole(unit: str) -> None:
+    rule = "newest_below" if unit == "us" else "time_window"
+    spec = spec_of("time", rule, unit, 50)
+    trades = tuple((START, n) for n in range(1, 31))
+    span = Span(START, START + SECOND)
+    walk = Walk.through(spec, span, trades[-1], joins=False)
+    told, got, _ = walked(walk, Server(spec.trades.paging, trades, 50))
+    assert told == Coverage((span,))
+    assert sorted(got) == list(trades)

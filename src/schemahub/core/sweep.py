@@ -19,8 +19,6 @@ from schemahub.core.span import Span
 from schemahub.core.spec import ExchangeSpec
 
 _LAST_ID = 2**63
-# No exchange gives fewer rows than this if there are more.
-LEAST_CAP = 10
 
 
 class NotThis(Exception):
@@ -37,8 +35,9 @@ class Walk:
 
     `newest` is the newest trade that the head showed; the span ends at its step at the
     latest. `joins`: what lies right below the span is held. `left` is what is not known yet,
-    `must` the trade that the next answer has to tell again, `most` how many rows an answer
-    is known to hold. `lost` is what the first answer no longer told of the span.
+    `must` the trade that the next answer has to tell again, `lost` what the first answer no
+    longer told of the span. `last` is how many rows the answer before held, `most` the longest
+    that is known to have been cut.
     """
 
     spec: ExchangeSpec
@@ -54,7 +53,8 @@ class Walk:
     met: bool = False
     window: int = 0
     over: bool = False
-    most: int = LEAST_CAP
+    most: int = 0
+    last: int = 0
 
     @staticmethod
     def through(spec: ExchangeSpec, span: Span, newest: Key, *, joins: bool) -> Walk:
@@ -124,11 +124,11 @@ class Walk:
         if paging.rule == "latest_only":
             return False
         low = self._older(keys)
-        if low is None:
-            return paging.number is None or not keys
+        if low is None and (paging.number is None or not keys):
+            return True
         # The next page of the same window tells none of these again.
-        same = self._same(replace(self, cursor=low[0] + 1))
-        return same and len(pages) == 1 and pages[0].rows < self.most
+        same = low is None or self._same(replace(self, cursor=low[0] + 1))
+        return same and len(pages) == 1 and not self._full(pages[0].rows)
 
     def _same(self, other: Walk) -> bool:
         """Whether the exchange cannot tell this walk's question from the other's."""
@@ -164,8 +164,11 @@ class Walk:
         if not descends(self.spec.trades.paging):
             return self._up(keys)
         rows = max(page.rows for page in pages)
-        after, told = self._down(keys, rows, edge)
-        return replace(after, most=max(self.most, rows)), told
+        # What is older than the answer before told shows that that one was cut.
+        cut = self.last if self._older(keys) is not None else 0
+        walk = replace(self, most=max(self.most, cut))
+        after, told = Walk._down(walk, keys, rows, edge)
+        return replace(after, last=rows), told
 
     def offer(self, head: Page, edge: int = 0) -> tuple[Walk, Span | None]:
         """The same for the newest page, which nobody asked for, as far as it helps."""
@@ -246,7 +249,7 @@ class Walk:
             # The cursor cannot tell these trades apart: only the page's number can.
             if self.spec.trades.paging.number is not None:
                 return replace(after, number=self.number + 1, page_low=keys[0], met=True), told
-            if rows >= self.most:
+            if self._full(rows):
                 raise Stuck
             return self._bottom(edge)
         return replace(after, number=1, page_low=None, met=False), told
@@ -259,10 +262,14 @@ class Walk:
         known = Span(edge, left.stop) if edge < left.stop else None
         return replace(self, left=Span(left.start, min(edge, left.stop)), over=True), known
 
+    def _full(self, rows: int) -> bool:
+        """Whether an answer of so many rows may be cut: one that was held no more."""
+        return rows >= (self.most or self.spec.trades.paging.page)
+
     def _cut(self, keys: Sequence[Key], rows: int) -> bool:
         """Whether a page with nothing older may have another below it. Raises Stuck."""
         if self.spec.trades.paging.number is None:
-            if self.spec.line.timed and rows >= self.most:
+            if self.spec.line.timed and self._full(rows):
                 raise Stuck
             return False
         if keys and self.page_low is not None and keys[0] >= self.page_low:

@@ -42,7 +42,7 @@ def test_a_market_with_few_trades_or_none(foreign: Make, kind: type[Venue], coun
     w.fetch("--full")
     if count:
         w.assert_whole()
-    w.assert_quiet("--full", requests=4)  # that there is nothing is believed when told twice
+    w.assert_quiet("--full", requests=6)  # that there is nothing is believed when told twice
 
 
 @BOTH
