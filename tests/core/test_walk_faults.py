@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -27,17 +27,19 @@ from schemahub.core.wire import Reader
 from schemahub.pipelines.ingest import Ingest, Outcome
 from schemahub.pipelines.lake import Lake
 from schemahub.pipelines.plan import Wish
-from schemahub.pipelines.source import Source
+from schemahub.pipelines.source import Fetched, Source
+from schemahub.pipelines.walks import _clean
 from schemahub.ports import NoMetrics
 from tests.core.dialect import MARKET, NOW, NOW_US, answer, body, row
 from tests.core.lab import InTurn
-from tests.core.test_sweep import KINDS, Server, page, spec_of
+from tests.core.test_sweep import KINDS, START, Server, page, spec_of
 
 T = TypeVar("T")
 PAGE = 12
 # Without shrinking: a failing history is short enough as it is.
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
 TRIES = 6
+SHARE = 0.1
 
 
 @dataclass
@@ -153,7 +155,9 @@ def run(
         (outcome,) = ingest(lake, clock, number).run([(source, MARKET)], Wish(full=number < 2), 1)
         outcomes.append(outcome)
         clock.moment += timedelta(seconds=3_600)
+    # A trade that a stale head hid in its last second is looked for once there is a newer one.
     wire.share = 0.0
+    wire.server = Server(spec.trades.paging, (*known, later(spec, known)), PAGE)
     for number in range(3, 5):
         (outcome,) = ingest(lake, clock, number).run(
             [(Source(spec, wire), MARKET)], Wish(full=True), 1
@@ -161,6 +165,13 @@ def run(
         outcomes.append(outcome)
         clock.moment += timedelta(seconds=3_600)
     return lake, outcomes, wire, clock
+
+
+def later(spec: ExchangeSpec, known: tuple[Key, ...]) -> Key:
+    position, trade_id = known[-1]
+    if spec.line.timed:
+        return position + 5 * SECOND, trade_id + 1
+    return position + 1, position + 1
 
 
 WALKED = [kind for kind in KINDS if kind[1] != "latest_only"]
@@ -174,9 +185,9 @@ def test_nothing_is_lost_to_answers_that_are_cut_empty_stale_or_shuffled(
 ) -> None:
     spec = spec_of(axis, rule, unit, PAGE)
     known = given_.draw(trades(timed=spec.line.timed))
-    lake, outcomes, *_ = run(spec, known, seed, 0.2, middles=False)
+    lake, outcomes, *_ = run(spec, known, seed, SHARE, middles=False)
     assert outcomes[-1].state == "complete", outcomes[-1].error
-    assert held(lake, spec) == set(known)
+    assert held(lake, spec) == {*known, later(spec, known)}
 
 
 @pytest.mark.parametrize(("rule", "unit"), [("oldest_after", "ns"), ("time_window", "ms")])
@@ -187,8 +198,9 @@ def test_ids_without_holes_show_what_an_answer_left_out(
 ) -> None:
     spec = spec_of("time", rule, unit, PAGE, by="ids")
     known = given_.draw(trades(timed=True))
-    lake, outcomes, wire, clock = run(spec, known, seed, 0.2, middles=True)
-    lacking = set(known) - held(lake, spec)
+    lake, outcomes, wire, clock = run(spec, known, seed, SHARE, middles=True)
+    everything = {*known, later(spec, known)}
+    lacking = everything - held(lake, spec)
     if lacking:
         said = " ".join(note for outcome in outcomes for note in outcome.notes)
         assert "are missing between two trades" in said
@@ -197,7 +209,7 @@ def test_ids_without_holes_show_what_an_answer_left_out(
             [(Source(spec, wire), MARKET)], Wish(again=again), 1
         )
         assert outcome.state == "complete", (outcome.error, outcome.notes)
-    assert held(lake, spec) == set(known)
+    assert held(lake, spec) == everything
 
 
 def test_an_exchange_that_cannot_be_reached_leaves_what_was_proven() -> None:
@@ -237,9 +249,42 @@ def test_an_exchange_that_contradicts_itself_for_ever_ends_the_walk() -> None:
             later = ask.start is not None and ask.start > known[30][0]
             return page(told.keys[1:]) if later else told
 
-    wire = Spoiler(spec, Liar(spec.trades.paging, known, PAGE), clock, random.Random(1), 0.0, False)
+    wire = Spoiler(
+        spec, Liar(spec.trades.paging, known, PAGE), clock, random.Random(1), 0.0, middles=False
+    )
     (outcome,) = ingest(lake, clock, 1).run([(Source(spec, wire), MARKET)], Wish(full=True), 1)
     assert outcome.state == "failed"
     assert isinstance(outcome.error, BadAnswer)
     assert wire.asked < 200
     assert held(lake, spec) == {key for key in known if key[0] in lake.ledger(MARKET).held}
+
+
+def fetched(keys: list[Key], bad: dict[int, str] | None = None) -> Fetched:
+    told = replace(page(tuple(keys)), bad=bad or {})
+    return Fetched(Ask(), answer(body()), told)
+
+
+def test_answers_with_bad_rows_are_left_out_only_if_others_tell_all_of_it() -> None:
+    long = [(START + n * SECOND, n) for n in range(20)]
+    spoilt = fetched(long[:5] + long[6:], {long[5][0]: "13 decimals"})
+    short, whole = fetched(long[-1:]), fetched(long)
+    assert _clean([spoilt, short]) == [spoilt, short]
+    assert _clean([spoilt, fetched(long[:5] + long[6:])])[0] is spoilt
+    assert _clean([spoilt, whole]) == [whole]
+
+
+def test_ids_that_are_missing_where_two_objects_meet_are_told() -> None:
+    spec = spec_of("time", "oldest_after", "ns", PAGE, by="ids")
+    known = tuple((NOW_US - 90_000 * SECOND + n * 2 * SECOND, n) for n in range(1, 41))
+    holed = tuple(key for key in known if key[1] not in {31, 32})
+    clock = Still()
+    lake = Lake(MemoryStore(), Zstd(), NoMetrics())
+    wire = Spoiler(
+        spec, Server(spec.trades.paging, known[:30], PAGE), clock, random.Random(1), 0.0, False
+    )
+    (first,) = ingest(lake, clock, 1).run([(Source(spec, wire), MARKET)], Wish(full=True), 1)
+    assert first.state == "complete"
+    wire.server = Server(spec.trades.paging, holed, PAGE)
+    (second,) = ingest(lake, clock, 2).run([(Source(spec, wire), MARKET)], Wish(), 1)
+    assert second.state == "partial"
+    assert any("ids 31 to 32 are missing" in note for note in second.notes)

@@ -19,6 +19,7 @@ from schemahub.core.span import Span
 from schemahub.core.spec import ExchangeSpec
 
 _LAST_ID = 2**63
+MOST_PAGES = 1_000  # of one window
 
 
 class NotThis(Exception):
@@ -53,6 +54,7 @@ class Walk:
     met: bool = False
     window: int = 0
     over: bool = False
+    wide: bool = False
     most: int = 0
     last: int = 0
 
@@ -77,7 +79,7 @@ class Walk:
             return Ask(limit=paging.page, start=self.cursor)
         if paging.rule == "newest_below":
             return Ask(self.cursor, paging.page)
-        low = max(0, self.span.start - self.spec.line.step)
+        low = 0 if self.wide else max(0, self.span.start - self.spec.line.step)
         return Ask(self.cursor, paging.page, low, self.number if paging.number else None)
 
     # ------------------------------------------------------------ one answer
@@ -88,7 +90,7 @@ class Walk:
         `edge` is as `take` has it: what lies below it, nobody can tell again.
         """
         lacks = self.must is not None and edge <= self.must[0] and self.must not in page.keys
-        if self.must is not None and lacks and not self._further(page):
+        if self.must is not None and lacks and not self._further(page) and not self._longer:
             raise NotThis(f"it lacks the trade with id {self.must[1]}, which was told before")
         if descends(self.spec.trades.paging):
             return
@@ -234,11 +236,8 @@ class Walk:
     def _down(self, keys: Sequence[Key], rows: int, edge: int) -> tuple[Walk, Span | None]:
         left, line = self._whole, self.spec.line
         low = self._older(keys)
-        if low is None and self._cut(keys, rows):
-            met = self.met or self.must in keys
-            return replace(self, number=self.number + 1, page_low=keys[0], met=met), None
         if low is None:
-            return self._bottom(edge)
+            return self._no_older(keys, rows, edge)
         if low[0] < self.span.start:
             return replace(self, left=None), left
         reach = line.down(low[0]) + line.step if line.timed else low[0]
@@ -254,6 +253,15 @@ class Walk:
             return self._bottom(edge)
         return replace(after, number=1, page_low=None, met=False), told
 
+    def _no_older(self, keys: Sequence[Key], rows: int, edge: int) -> tuple[Walk, Span | None]:
+        if self._cut(keys, rows):
+            met, page_low = self.met or self.must in keys, keys[0] if keys else self.page_low
+            return replace(self, number=self.number + 1, page_low=page_low, met=met), None
+        if not edge and self._may_look_below:
+            # A trade that lies below shows that this is no outage, and no answer cut short.
+            return replace(self, wide=True, number=1, page_low=None, met=False), None
+        return self._bottom(edge)
+
     def _bottom(self, edge: int) -> tuple[Walk, Span | None]:
         """Nothing older was told: so there is nothing, down to what is still shown."""
         left = self._whole
@@ -261,6 +269,17 @@ class Walk:
             return replace(self, left=None), left
         known = Span(edge, left.stop) if edge < left.stop else None
         return replace(self, left=Span(left.start, min(edge, left.stop)), over=True), known
+
+    @property
+    def _may_look_below(self) -> bool:
+        """Whether the window can be opened downwards: all history is shown, and it was not yet."""
+        rule = self.spec.trades.paging.rule
+        return not self.wide and self.spec.reach is None and rule == "time_window"
+
+    @property
+    def _longer(self) -> bool:
+        """Whether the latest can be asked for farther back."""
+        return self.window + 1 < len(self.spec.trades.paging.windows)
 
     def _full(self, rows: int) -> bool:
         """Whether an answer of so many rows may be cut: one that was held no more."""
@@ -274,7 +293,10 @@ class Walk:
             return False
         if keys and self.page_low is not None and keys[0] >= self.page_low:
             raise Stuck  # it gives the same page whatever its number
-        return bool(keys)
+        if self.number > MOST_PAGES:
+            raise Stuck
+        # A page of bad rows alone is not the last one.
+        return rows > 0
 
     def _older(self, keys: Sequence[Key]) -> Key | None:
         """The lowest trade told, if it lies below all that were known."""
@@ -289,7 +311,9 @@ class Walk:
         left = self._whole
         low = min(keys, default=None)
         if low is None or low[0] >= left.stop:
-            return replace(self, over=True), None
+            # A longer window may reach back to where this one does not.
+            after = replace(self, window=self.window + 1) if self._longer else self
+            return replace(after, over=not self._longer), None
         start = max(low[0], left.start)
         known = Span(start, left.stop)
         if low[0] < left.start:

@@ -122,7 +122,7 @@ class Planner:
                 ledger = replace(ledger, origins=tuple(sorted({*ledger.origins, origin})))
         wanted = ledger.wanted(stop)
         if wanted is None:
-            start = Start()
+            start = Start(short=start.short)
             lowest = ledger.lowest_origin
             why = f"; history begins at id {lowest}" if lowest is not None else ""
             notes = (*notes, f"nothing is wanted before --until{why}; --since asks for more")

@@ -86,7 +86,9 @@ class WalkPlanner:
         if wanted is None:
             why = "nothing is wanted before --until; --since asks for more"
             notes += (self._young if self.wish.until is None else why,)
-            return Plan(market, ledger, notes=notes)
+            if start.short:
+                notes += (cut_short(self.source, head, self.wish),)
+            return Plan(market, ledger, notes=notes, short=start.short)
         notes += self._begins(start, head)
         work = ledger.held.missing(wanted) | self.wish.again.within(wanted)
         edge = self.source.edge(head.answer)

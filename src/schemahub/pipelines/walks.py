@@ -23,6 +23,8 @@ from schemahub.ports import Tasks
 
 # One question is asked so often before its answers are taken as they are.
 TELLINGS = 3
+# A walk goes back so often to an answer that the next one contradicts.
+MOST_BACKS = 10
 
 
 @dataclass
@@ -118,15 +120,15 @@ class _Walker:
         try:
             walk = self._offered(walk, waiting)
             before: Walk | None = None
-            failed_at: Span | None = None
+            backs = 0
             while walk.ask is not None and self.work.lease.held:
                 try:
                     answers = self._answers(walk)
                 except BadAnswer:
-                    if before is None or walk.left == failed_at:
+                    if before is None or backs >= MOST_BACKS:
                         raise
                     # Perhaps it was the answer before it that was wrong: nobody bore it out.
-                    failed_at = walk.left
+                    backs += 1
                     walk, before, waiting = before, None, []
                     continue
                 self.sure += waiting
@@ -170,8 +172,7 @@ class _Walker:
         whole = sole([one.page for one in found]) if self.spec.provable.by == "ids" else None
         if whole is not None:
             return [one for one in found if one.page is whole]
-        clean = [one for one in found if not (one.page.bad or one.page.unreadable)]
-        return _needed(clean or found)
+        return _needed(_clean(found))
 
     def _ask(self, walk: Walk) -> Fetched:
         ask = walk.ask
@@ -209,7 +210,8 @@ class _Walker:
 
     def _create(self, span: Span, answers: Sequence[Fetched]) -> None:
         span = self._with_late(span, answers)
-        keys = [key for key in together([one.page for one in answers]) if key[0] in span]
+        everything = together([one.page for one in answers])
+        keys = [key for key in everything if key[0] in span]
         told = sorted(
             (one for one in answers if _speaks_of(one.page, span)),
             key=lambda one: one.page.keys[:1],
@@ -221,11 +223,17 @@ class _Walker:
         self.lane.trades += len(keys)
         self.lane.objects += 1
         self.lane.bytes += len(data)
-        if self.spec.provable.by == "ids" and skips(keys):
-            ordered = sorted(keys, key=lambda key: key[1])
-            for before, after in pairwise(ordered):
-                if after[1] > before[1] + 1 and not self._attested(before, after, told):
-                    self.lane.holes.append((before, after))
+        # With the trades next to it: ids may be missing where two objects meet, too.
+        below = [key for key in everything if key[0] < span.start][-1:]
+        above = [key for key in everything if key[0] >= span.stop][:1]
+        around = [*below, *keys, *above]
+        if self.spec.provable.by == "ids" and keys and skips(around):
+            for before, after in pairwise(sorted(around, key=lambda key: key[1])):
+                hole = (before, after)
+                if after[1] == before[1] + 1 or hole in self.lane.holes:
+                    continue
+                if not self._attested(before, after, told):
+                    self.lane.holes.append(hole)
 
     def _with_late(self, span: Span, answers: Sequence[Fetched]) -> Span:
         """`span`, with the step below it if trades came to that after it was held."""
@@ -270,7 +278,8 @@ class _Walker:
             for answer in (*mine.values(), *theirs.values())
             if (has := pages.told_ids(answer, work.source.reader)) is not None
         ]
-        agreed = attests_ids(told, ids, timedelta(seconds=self.spec.settle))
+        settle = timedelta(seconds=self.spec.settle)
+        agreed = bool(mine and theirs) and attests_ids(told, ids, settle)
         name = AbsentName(span) if agreed else SeenName(span, work.run_id)
         lines = [*theirs, *mine] if agreed else [*mine]
         if lines:
@@ -287,6 +296,16 @@ class _Walker:
     def _count(self, told: Sequence[Page], span: Span | None) -> None:
         trades = 0 if span is None else sum(key[0] in span for key in together(told))
         self.lake.metrics.emit("page.fetched", market=str(self.work.market), trades=trades)
+
+
+def _clean(answers: Sequence[Fetched]) -> Sequence[Fetched]:
+    """The answers without bad rows, if they tell all that the others do."""
+    clean = [one for one in answers if not (one.page.bad or one.page.unreadable)]
+    told = set(together([one.page for one in clean]))
+    places = {position for position, _ in told}
+    everything = together([one.page for one in answers])
+    lacking = any(bad not in places for one in answers for bad in one.page.bad)
+    return answers if lacking or not told.issuperset(everything) else clean
 
 
 def _needed(answers: Sequence[Fetched]) -> list[Fetched]:
