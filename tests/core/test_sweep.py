@@ -148,7 +148,7 @@ def histories(draw: st.DrawFn, *, timed: bool, most_at_once: int) -> tuple[Key, 
 
 @pytest.mark.parametrize(("axis", "rule", "unit"), KINDS)
 @given(st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_each_trade_of_the_span_exactly_once(
     axis: str, rule: str, unit: str | None, given_: st.DataObject
 ) -> None:
@@ -178,7 +178,7 @@ def test_each_trade_of_the_span_exactly_once(
 
 @pytest.mark.parametrize(("axis", "rule", "unit"), KINDS)
 @given(st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_lowered_cap_loses_nothing(
     axis: str, rule: str, unit: str | None, given_: st.DataObject
 ) -> None:
