@@ -10,7 +10,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 
 from schemahub.core import lease as rules
@@ -158,14 +158,12 @@ def _lock(path: str) -> int | None:
     """The file at `path`, locked and still there; None if a living process has it."""
     for _ in range(_TRIES):
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
-        try:
+        with ExitStack() as undo:
+            undo.callback(os.close, file)
             locked = _flock(file)
             if locked and _same(file, path):
+                undo.pop_all()
                 return file
-        except BaseException:
-            os.close(file)
-            raise
-        os.close(file)
         if not locked:
             return None
     return None

@@ -11,7 +11,7 @@ import re
 import secrets
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -162,16 +162,14 @@ class LocalStore:
             self._settled.clear()
             self._make(folder)
             file = os.open(temp, flags, 0o666)
-        try:
+        with ExitStack() as undo:
+            undo.callback(_unlink_if_there, temp)
             with open(file, "wb", buffering=0) as opened:
                 rest = memoryview(data)
                 while rest:
                     rest = rest[opened.write(rest) :]
                 os.fsync(file)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(temp)
-            raise
+            undo.pop_all()
         return temp
 
     def _make(self, folder: str) -> None:
@@ -334,6 +332,11 @@ _MEANINGS = {
     errno.EMFILE: ("too many files are open", "raise `ulimit -n`, or use fewer --workers"),
     errno.EIO: ("the disk fails", "check the disk before anything else"),
 }
+
+
+def _unlink_if_there(path: str) -> None:
+    with suppress(OSError):
+        os.unlink(path)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -89,17 +90,17 @@ class Duck:
         """
         cursor = self._connection.cursor()
         try:
-            if self._remote is not None:
-                self._remote.lend(cursor)
-            text = admit(cursor, query)
-            cursor.execute(text, params)
-            return Result(cursor, self._fault, self._check)
+            with ExitStack() as undo:
+                undo.callback(cursor.close)
+                if self._remote is not None:
+                    self._remote.lend(cursor)
+                text = admit(cursor, query)
+                cursor.execute(text, params)
+                result = Result(cursor, self._fault, self._check)
+                undo.pop_all()
+                return result
         except FAULTS as error:
-            cursor.close()
             raise self._fault(error) from error
-        except BaseException:
-            cursor.close()
-            raise
 
     def _fault(self, error: Exception) -> SchemaHubError:
         told = self._remote.error if self._remote else None

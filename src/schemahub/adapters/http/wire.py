@@ -8,6 +8,7 @@ import re
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from http.client import HTTPResponse, IncompleteRead
 from typing import Any
@@ -88,12 +89,11 @@ class Wire:
                 preload_content=False,
                 decode_content=False,
             )
-            try:
-                reply = self._receive(response)
-            except BaseException:
+            with ExitStack() as undo:
                 # What was not read to its end must not be met by the next request.
-                response.close()
-                raise
+                undo.callback(response.close)
+                reply = self._receive(response)
+                undo.pop_all()
             response.release_conn()
         except urllib3.exceptions.HTTPError as error:
             if self._monotonic() >= due:
