@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from schemahub.core.page import Answer, decode, encode
+from schemahub.core.answer import Answer, decode, encode, skim
 from tests.core.dialect import NOW, answer
 
 # What text editors and `str.splitlines` take for line ends; only \n and \r are, to bytes.
@@ -202,3 +202,28 @@ def test_the_latest_is_whichever_clock_is_ahead() -> None:
     behind = answer(b"[]", at=late, date=NOW.strftime("%a, %d %b %Y %H:%M:%S GMT"))
     ahead = answer(b"[]", at=NOW, date=late.strftime("%a, %d %b %Y %H:%M:%S GMT"))
     assert behind.latest == ahead.latest == int(late.timestamp()) * 1_000_000
+
+
+@given(bodies, st.text(max_size=12), st.text(max_size=12))
+@example(b'[{"a":1}]', "https://a.example/b?c=d", "Sun, 22 Nov 2026 05:26:18 GMT")
+@example(b"[]", 'quo"ted', "back\\slash")
+def test_a_line_that_is_skimmed_says_the_same(body: bytes, url: str, date: str) -> None:
+    line = encode(Answer(NOW, url, 200, date, body)).rstrip(b"\n")
+    skimmed = skim(line)
+    if skimmed is not None:
+        assert skimmed == decode(line)
+
+
+def test_the_lines_that_exchanges_give_are_skimmed_and_others_are_not() -> None:
+    line = encode(answer(b"[]")).rstrip(b"\n")
+    assert skim(line) == decode(line)
+    for odd in (
+        line.replace(b'"status":200', b'"status": 200'),
+        line.replace(b'"status":200', b'"status":"200"'),
+        line.replace(b'"body":[]', b'"text":"[]"'),
+        line[:-1],
+        line.replace(b'"at":"2', b'"at":"20'),
+        line.replace(b'"date":"', b'"date":"\\n'),
+    ):
+        assert odd != line
+        assert skim(odd) is None

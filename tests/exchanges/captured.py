@@ -12,7 +12,6 @@ from urllib.parse import urlencode
 import yaml
 
 from schemahub.adapters import specs as spec_files
-from schemahub.adapters.parquet import ArrowMapper
 from schemahub.core import page
 from schemahub.core.columns import ids_and_times
 from schemahub.core.layout import MAX_STOP, Market
@@ -23,6 +22,7 @@ from schemahub.core.spec import ExchangeSpec
 from schemahub.core.trade import Trade
 from schemahub.core.wire import Reader, RowRefused
 from schemahub.ports import Mapped, RawObject
+from tests.adapters.readers import same_without_kernels
 
 HERE = Path(__file__).parent
 NAMES = sorted(path.parent.name for path in HERE.glob("*/captured.yaml"))
@@ -113,7 +113,7 @@ def in_bulk(case: Captured, body: bytes) -> list[tuple[int, int]] | None:
 def mapped(case: Captured, body: bytes) -> Mapped:
     """The table's rows of an answer with this body."""
     raw = RawObject("raw/1", ALL, page.encode(case.answer(body)))
-    return ArrowMapper().map([raw], ALL, case.market, case.spec)
+    return same_without_kernels([raw], ALL, case.market, case.spec)
 
 
 def table(found: Mapped) -> list[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -63,6 +64,13 @@ class _Line(msgspec.Struct, omit_defaults=True):
     base64: bytes | None = None
 
 
+# As `encode` writes it where nothing has to be escaped.
+_WORD = rb'"([^"\\\x00-\x1f\x7f-\xff]*)"'
+_PLAIN = re.compile(
+    rb'\{"at":' + _WORD + rb',"url":' + _WORD + rb',"status":([1-9][0-9]{2}),"date":' + _WORD
+    + rb',"body":'
+)  # fmt: skip
+
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(_Line)
 
@@ -90,13 +98,10 @@ def decode(line: bytes) -> Answer:
     """The answer in a raw line. Raises ValueError if it is not one."""
     try:
         found = _decoder.decode(line)
-        at = datetime.fromisoformat(found.at)
-    except (msgspec.DecodeError, RecursionError, ValueError) as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         msg = f"not a raw line: {error}"
         raise ValueError(msg) from None
-    if at.tzinfo is None or at.year not in RECEIVED_IN:
-        msg = f"not a raw line: received at no time that a clock tells: {found.at}"
-        raise ValueError(msg)
+    at = _received(found.at)
     if found.text is not None:
         body = found.text.encode()
     elif found.base64 is not None:
@@ -104,6 +109,34 @@ def decode(line: bytes) -> Answer:
     else:
         body = bytes(found.body)
     return Answer(at, found.url, found.status, found.date, body)
+
+
+def skim(line: bytes) -> Answer | None:
+    """As `decode`, without a look at the body: it may be no JSON, and the line then none of ours.
+
+    Much faster, for who reads the body strictly. None if the line is of any but the usual form.
+    """
+    found = _PLAIN.match(line)
+    if found is None or not line.endswith(b"}"):
+        return None
+    at, url, status, date = (text.decode() for text in found.groups())
+    try:
+        return Answer(_received(at), url, int(status), date, line[found.end() : -1])
+    except ValueError:
+        return None
+
+
+def _received(text: str) -> datetime:
+    """Raises ValueError."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as error:
+        msg = f"not a raw line: {error}"
+        raise ValueError(msg) from None
+    if at.tzinfo is None or at.year not in RECEIVED_IN:
+        msg = f"not a raw line: received at no time that a clock tells: {text}"
+        raise ValueError(msg)
+    return at
 
 
 def _is_line_of_json(body: bytes) -> bool:

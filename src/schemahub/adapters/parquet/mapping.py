@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import gt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from schemahub import kernels
 from schemahub.adapters.parquet.schema import (
     ARROW_SCHEMA,
     DECIMAL,
@@ -23,10 +24,10 @@ from schemahub.adapters.parquet.schema import (
     Order,
 )
 from schemahub.core import page
+from schemahub.core.answer import Answer, decode, skim
 from schemahub.core.columns import columns
 from schemahub.core.errors import ObjectCorrupt, RawUnread
 from schemahub.core.layout import Market
-from schemahub.core.page import Answer
 from schemahub.core.span import Span
 from schemahub.core.spec import ExchangeSpec
 from schemahub.core.trade import CONFLICT, Rejected, Trade
@@ -34,59 +35,164 @@ from schemahub.core.values import MAX_ID, ZONES
 from schemahub.core.wire import EARLIEST, MAX_AHEAD, Reader, RowRefused
 from schemahub.ports import Key, Mapped, RawObject
 
+if TYPE_CHECKING:
+    from schemahub.kernels.scan import Scanned, Scanner
+
 # No wider than core.wire: what these refuse is read again, row by row.
 _DECIMAL = r"^[0-9]{1,26}(\.[0-9]{1,12})?$"
 _ISO = (
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
     r"(\.[0-9]{1,6})?Z$"
 )
+_SIDES = pa.array(["buy", "sell"], pa.string())  # by the kernel's numbers
 _CONTENT = ("side", "price", "quantity", "trade_ts")
 
 
 class ArrowMapper:
-    """Implements ports.Mapper."""
+    """Implements ports.Mapper. `compiled`: with the kernels, where they are installed."""
+
+    def __init__(self, *, compiled: bool = True) -> None:
+        self.compiled = compiled and kernels.installed()
+        self._last: tuple[ExchangeSpec, _Reading] | None = None
+
+    def __getstate__(self) -> dict[str, object]:
+        """Without what is made anew in another process."""
+        return {"compiled": self.compiled, "_last": None}
 
     def map(
         self, sources: Sequence[RawObject], keep: Span, market: Market, spec: ExchangeSpec
     ) -> Mapped:
-        reader, order = Reader(spec), Order(spec.line)
+        reading, order = self._reading(spec), Order(spec.line)
         tables: list[pa.Table] = []
         rejected: list[Rejected] = []
         for source in sources:
             span = source.span.clip(keep)
             if span is None:
                 continue
-            table, refused = _object(source, reader, market, spec)
+            table, refused = _object(source, reading, market)
             tables.append(ArrowRows(order.sorted(table), spec.line).within(span).table)
             rejected += [row for row in refused if row.position in span]
         table = pa.concat_tables(tables) if tables else ARROW_SCHEMA.empty_table()
         if not order.kept(table):
             table, conflicts = _unique(table.sort_by(order.columns), order)
-            rejected += _told(conflicts, sources, reader, keep)
+            rejected += _told(conflicts, sources, reading.reader, keep)
         return Mapped(ArrowRows(table, spec.line), tuple(rejected))
+
+    def _reading(self, spec: ExchangeSpec) -> _Reading:
+        """Made once a spec: small objects come by the thousand."""
+        if self._last is None or self._last[0] is not spec:
+            self._last = spec, _Reading(spec, compiled=self.compiled)
+        return self._last[1]
+
+
+class _Reading:
+    """What reads the answers of a spec: the authority, and what does the same faster."""
+
+    def __init__(self, spec: ExchangeSpec, *, compiled: bool) -> None:
+        self.spec = spec
+        self.reader = Reader(spec)
+        self.scanner: Scanner | None = None
+        if compiled:
+            from schemahub.kernels.scan import Scanner  # noqa: PLC0415  (an optional extra)
+
+            self.scanner = Scanner(spec)
 
 
 def _object(
-    source: RawObject, reader: Reader, market: Market, spec: ExchangeSpec
+    source: RawObject, reading: _Reading, market: Market
 ) -> tuple[pa.Table, list[Rejected]]:
     """All rows of an object in the order in which they were told.
 
     Pages that are newest first throughout are turned round; that changes no order of rows
     of one id, of which the first told counts.
     """
-    tables: list[pa.Table] = []
-    rejected: list[Rejected] = []
-    bulk = _Bulk(reader)
-    for answer in _answers(source):
-        if not page.about(answer, market, spec):
-            raise RawUnread(source.key, f"it holds an answer about {answer.url}")
-        if bulk.add(answer):
-            continue
-        tables += bulk.tables(market, source.key, rejected)
-        tables.append(_one_by_one(answer, reader, market, source.key, rejected))
-        bulk = _Bulk(reader)
-    tables += bulk.tables(market, source.key, rejected)
-    return pa.concat_tables(tables) if tables else ARROW_SCHEMA.empty_table(), rejected
+    rows = _Rows(source.key, reading, market)
+    for number, line in enumerate(source.lines.splitlines(), 1):
+        if not rows.scan(line):
+            rows.read(_answer(source, number, line))
+    return rows.told()
+
+
+@dataclass
+class _Rows:
+    """The rows of an object's answers, by the fastest way that reads each of them."""
+
+    key: str
+    reading: _Reading
+    market: Market
+    tables: list[pa.Table] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    scanned: Scanned | None = None
+    bulk: _Bulk | None = None
+
+    def scan(self, line: bytes) -> bool:
+        """Whether the answer in `line` is of so strict a form that the kernel reads it."""
+        scanner = self.reading.scanner
+        answer = None if scanner is None else skim(line)
+        if scanner is None or answer is None:
+            return False
+        into = self.scanned or scanner.room(len(line))
+        if not scanner.scan(answer.body, answer.latest, _micros(answer), into):
+            return False
+        self._check(answer)
+        self._flush_bulk()
+        self.scanned = into
+        return True
+
+    def read(self, answer: Answer) -> None:
+        self._check(answer)
+        self._flush_scanned()
+        self.bulk = self.bulk or _Bulk(self.reading.reader)
+        if not self.bulk.add(answer):
+            self._flush_bulk()
+            reader = self.reading.reader
+            self.tables.append(_one_by_one(answer, reader, self.market, self.key, self.rejected))
+
+    def told(self) -> tuple[pa.Table, list[Rejected]]:
+        self._flush_bulk()
+        self._flush_scanned()
+        table = pa.concat_tables(self.tables) if self.tables else ARROW_SCHEMA.empty_table()
+        return table, self.rejected
+
+    def _check(self, answer: Answer) -> None:
+        if not page.about(answer, self.market, self.reading.spec):
+            raise RawUnread(self.key, f"it holds an answer about {answer.url}")
+
+    def _flush_bulk(self) -> None:
+        if self.bulk is not None:
+            self.tables += self.bulk.tables(self.market, self.key, self.rejected)
+            self.bulk = None
+
+    def _flush_scanned(self) -> None:
+        if self.scanned is not None:
+            self.tables.append(_of_buffers(self.scanned, self.market))
+            self.scanned = None
+
+
+def _of_buffers(rows: Scanned, market: Market) -> pa.Table:
+    """The same memory as a table."""
+    count = rows.count
+
+    def column(values: object, kind: pa.DataType) -> pa.Array:
+        return pa.Array.from_buffers(kind, count, [None, pa.py_buffer(values)])
+
+    sides = pa.DictionaryArray.from_arrays(column(rows.sides[:count], pa.int8()), _SIDES)
+    return _table(
+        market,
+        column(rows.ids[:count], pa.int64()),
+        sides.cast(pa.string()),
+        column(rows.prices[:count], DECIMAL),
+        column(rows.quantities[:count], DECIMAL),
+        column(rows.times[:count], TIME),
+        column(rows.received[:count], TIME),
+    )
+
+
+def _answer(source: RawObject, number: int, line: bytes) -> Answer:
+    try:
+        return decode(line)
+    except ValueError as error:
+        raise ObjectCorrupt(source.key, f"line {number}: {error}") from None
 
 
 def _one_by_one(
@@ -103,10 +209,7 @@ def _one_by_one(
 
 def _answers(source: RawObject) -> Iterator[Answer]:
     for number, line in enumerate(source.lines.splitlines(), 1):
-        try:
-            yield page.decode(line)
-        except ValueError as error:
-            raise ObjectCorrupt(source.key, f"line {number}: {error}") from None
+        yield _answer(source, number, line)
 
 
 def _micros(answer: Answer) -> int:
