@@ -106,18 +106,28 @@ def _object(
     Pages that are newest first throughout are turned round; that changes no order of rows
     of one id, of which the first told counts.
     """
-    rows = _Rows(source.key, reading, market)
-    for number, line in enumerate(source.lines.splitlines(), 1):
-        if not rows.scan(line):
-            rows.read(_answer(source, number, line))
+    rows = _Rows(source, reading, market)
+    for number, (start, stop) in enumerate(_lines(source.lines), 1):
+        if not rows.scan(start, stop):
+            rows.read(_answer(source, number, source.lines[start:stop]))
     return rows.told()
+
+
+def _lines(text: bytes) -> Iterator[tuple[int, int]]:
+    """From where to where each line stands: they are as large as answers, and not copied."""
+    start = 0
+    while start < len(text):
+        stop = text.find(b"\n", start)
+        stop = len(text) if stop < 0 else stop
+        yield start, stop
+        start = stop + 1
 
 
 @dataclass
 class _Rows:
     """The rows of an object's answers, by the fastest way that reads each of them."""
 
-    key: str
+    source: RawObject
     reading: _Reading
     market: Market
     tables: list[pa.Table] = field(default_factory=list)
@@ -125,14 +135,16 @@ class _Rows:
     scanned: Scanned | None = None
     bulk: _Bulk | None = None
 
-    def scan(self, line: bytes) -> bool:
-        """Whether the answer in `line` is of so strict a form that the kernel reads it."""
-        scanner = self.reading.scanner
-        answer = None if scanner is None else skim(line)
-        if scanner is None or answer is None:
+    def scan(self, start: int, stop: int) -> bool:
+        """Whether the answer in that line is of so strict a form that the kernel reads it."""
+        scanner, lines = self.reading.scanner, self.source.lines
+        found = None if scanner is None else skim(lines, start, stop)
+        if scanner is None or found is None:
             return False
-        into = self.scanned or scanner.room(len(line))
-        if not scanner.scan(answer.body, answer.latest, _micros(answer), into):
+        answer, start, stop = found
+        into = self.scanned or scanner.room(len(lines))
+        body = memoryview(lines)[start:stop]
+        if not scanner.scan(body, answer.latest, _micros(answer), into):
             return False
         self._check(answer)
         self._flush_bulk()
@@ -146,7 +158,9 @@ class _Rows:
         if not self.bulk.add(answer):
             self._flush_bulk()
             reader = self.reading.reader
-            self.tables.append(_one_by_one(answer, reader, self.market, self.key, self.rejected))
+            self.tables.append(
+                _one_by_one(answer, reader, self.market, self.source.key, self.rejected)
+            )
 
     def told(self) -> tuple[pa.Table, list[Rejected]]:
         self._flush_bulk()
@@ -156,11 +170,11 @@ class _Rows:
 
     def _check(self, answer: Answer) -> None:
         if not page.about(answer, self.market, self.reading.spec):
-            raise RawUnread(self.key, f"it holds an answer about {answer.url}")
+            raise RawUnread(self.source.key, f"it holds an answer about {answer.url}")
 
     def _flush_bulk(self) -> None:
         if self.bulk is not None:
-            self.tables += self.bulk.tables(self.market, self.key, self.rejected)
+            self.tables += self.bulk.tables(self.market, self.source.key, self.rejected)
             self.bulk = None
 
     def _flush_scanned(self) -> None:
@@ -208,8 +222,8 @@ def _one_by_one(
 
 
 def _answers(source: RawObject) -> Iterator[Answer]:
-    for number, line in enumerate(source.lines.splitlines(), 1):
-        yield _answer(source, number, line)
+    for number, (start, stop) in enumerate(_lines(source.lines), 1):
+        yield _answer(source, number, source.lines[start:stop])
 
 
 def _micros(answer: Answer) -> int:
