@@ -30,16 +30,25 @@ if TYPE_CHECKING:
     from schemahub.kernels.scan import Scanned, Scanner
 
 
-class ArrowMapper:
-    """Implements ports.Mapper. `compiled`: with the kernels, where they are installed."""
+# Loading the kernels costs as much as this many bytes of answers do without them.
+WORTH_KERNELS = 16 << 20
 
-    def __init__(self, *, compiled: bool = True) -> None:
-        self.compiled = compiled and kernels.installed()
-        self._last: tuple[ExchangeSpec, _Reading] | None = None
+
+class ArrowMapper:
+    """Implements ports.Mapper.
+
+    With the kernels, where they are installed, from that many bytes on: who maps little is
+    done before they are loaded. None is never. The rows are the same.
+    """
+
+    def __init__(self, kernels_after: int | None = WORTH_KERNELS) -> None:
+        self._kernels_after = kernels_after if kernels.installed() else None
+        self._mapped = 0
+        self._last: _Reading | None = None
 
     def __getstate__(self) -> dict[str, object]:
         """Without what is made anew in another process."""
-        return {"compiled": self.compiled, "_last": None}
+        return self.__dict__ | {"_last": None, "_mapped": 0}
 
     def map(
         self, sources: Sequence[RawObject], keep: Span, market: Market, spec: ExchangeSpec
@@ -54,6 +63,7 @@ class ArrowMapper:
             table, refused = _object(source, reading, market)
             tables.append(ArrowRows(order.sorted(table), spec.line).within(span).table)
             rejected += [row for row in refused if row.position in span]
+            self._mapped += len(source.lines)
         table = pa.concat_tables(tables) if tables else ARROW_SCHEMA.empty_table()
         if not order.kept(table):
             table, conflicts = _unique(table.sort_by(order.columns), order)
@@ -62,22 +72,26 @@ class ArrowMapper:
 
     def _reading(self, spec: ExchangeSpec) -> _Reading:
         """Made once a spec: small objects come by the thousand."""
-        if self._last is None or self._last[0] is not spec:
-            self._last = spec, _Reading(spec, compiled=self.compiled)
-        return self._last[1]
+        if self._last is None or self._last.spec is not spec:
+            self._last = _Reading(spec)
+        if self._kernels_after is not None and self._mapped >= self._kernels_after:
+            self._last.load_kernels()
+        return self._last
 
 
 class _Reading:
     """What reads the answers of a spec: the authority, and what does the same faster."""
 
-    def __init__(self, spec: ExchangeSpec, *, compiled: bool) -> None:
+    def __init__(self, spec: ExchangeSpec) -> None:
         self.spec = spec
         self.reader = Reader(spec)
         self.scanner: Scanner | None = None
-        if compiled:
+
+    def load_kernels(self) -> None:
+        if self.scanner is None:
             from schemahub.kernels.scan import Scanner  # noqa: PLC0415  (an optional extra)
 
-            self.scanner = Scanner(spec)
+            self.scanner = Scanner(self.spec)
 
 
 def _object(
