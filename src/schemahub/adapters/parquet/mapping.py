@@ -75,7 +75,10 @@ class ArrowMapper:
         if self._last is None or self._last.spec is not spec:
             self._last = _Reading(spec)
         if self._kernels_after is not None and self._mapped >= self._kernels_after:
-            self._last.load_kernels()
+            try:
+                self._last.load_kernels()
+            except ImportError:  # installed for another Python, or another numpy: `doctor` says so
+                self._kernels_after = None
         return self._last
 
 
