@@ -32,7 +32,7 @@ def test_where_nothing_can_be_kept_a_kernel_is_compiled_anew(tmp_path: Path) -> 
     script.write_text(ADDS)
     # A place that serves code in zip archives alone: there is none for this file.
     nowhere = os.environ | {"NUMBA_CACHE_LOCATOR_CLASSES": "ZipCacheLocator"}
-    command = [sys.executable, script]
+    command = [sys.executable, str(script)]
     done = subprocess.run(command, env=nowhere, capture_output=True, text=True, check=False)
     assert (done.stdout, done.returncode) == ("5\n", 0), done.stderr
 
