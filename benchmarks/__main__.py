@@ -16,6 +16,7 @@ from benchmarks import (
     help,  # noqa: A004  (named for what it measures)
     ingest_memory,
     ingest_rate,
+    listing,
     machine,
     storage,
     transform,
@@ -32,6 +33,7 @@ BENCHMARKS: dict[str, ModuleType] = {
     "storage": storage,
     "ingest-rate": ingest_rate,
     "ingest-memory": ingest_memory,
+    "ledger": listing,
 }
 
 

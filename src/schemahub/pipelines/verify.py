@@ -105,11 +105,21 @@ class Verify:
 
         Raises StoreError, UsageError (no such exchange), ConfigError (the spec changed).
         """
-        for market in markets:
+        for exchange in dict.fromkeys(market.exchange for market in markets):
             # By a changed spec the whole table would look damaged, and repair would remove it.
-            target_version(self.lake, self.specs.of(market.exchange), create=False)
+            target_version(self.lake, self.specs.of(exchange), create=False)
+        chosen = list(dict.fromkeys(markets))
+        # By names alone one after another: of a lake's names only one market's are kept.
+        groups = [chosen] if deep else [[market] for market in chosen]
         reports: dict[Market, Report] = {}
-        left = list(dict.fromkeys(markets))
+        for group in groups:
+            reports |= self._reports(group, deep=deep, workers=workers)
+        for market in markets:
+            yield reports[market]
+
+    def _reports(self, markets: list[Market], *, deep: bool, workers: int) -> dict[Market, Report]:
+        reports: dict[Market, Report] = {}
+        left = markets
         for _ in range(TRIES):
             views = [(market, self._view(market, deep=deep)) for market in left]
             self._compare([pair for _, pair in views], workers if deep else 1)
@@ -118,15 +128,12 @@ class Verify:
                     reports[market] = self._report(view)
             left = [market for market in left if market not in reports]
             if not left:
-                break
-        for market in left:
-            raise StoreError(
-                f"objects of {market} vanish while they are read",
-                f"tried {TRIES} times",
-                "verify again when no other job is deleting",
-            )
-        for market in markets:
-            yield reports[market]
+                return reports
+        raise StoreError(
+            f"objects of {left[0]} vanish while they are read",
+            f"tried {TRIES} times",
+            "verify again when no other job is deleting",
+        )
 
     def _compare(self, views: list[tuple[_View, list[CompareTask]]], workers: int) -> None:
         owners = {view.market: view for view, _ in views}
@@ -183,7 +190,10 @@ class Verify:
         stray = _stray(found)
         # Only what was read, and is this market's, says that an origin was lost.
         unsound = {one.key for one in (*found.raw, *found.unread)}
-        lost = ledger.without(lambda name: raw_key(view.market, name) in unsound).lost_origin
+        sound = ledger
+        if unsound:
+            sound = ledger.without(lambda name: raw_key(view.market, name) in unsound)
+        lost = sound.lost_origin
         gone = []
         if lost is not None:
             key = raw_key(view.market, OriginName(lost))

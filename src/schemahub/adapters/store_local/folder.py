@@ -85,17 +85,16 @@ def chosen(names: Run, folder: str, prefix: str, start_after: str) -> Run:
 
 
 def _names(path: str) -> Names:
-    inside, folders = [], []
     try:
         with os.scandir(path) as scan:
-            for entry in scan:
-                if entry.is_file(follow_symlinks=False):
-                    inside.append(entry.name)
-                elif entry.is_dir(follow_symlinks=False):
-                    folders.append(entry.name)
+            entries = list(scan)
     except (FileNotFoundError, NotADirectoryError):
         return Names([], [])
-    return Names(sorted(_ours(inside)), sorted(f"{name}/" for name in _ours(folders)))
+    files = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
+    folders = []
+    if len(files) < len(entries):
+        folders = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+    return Names(sorted(_ours(files)), sorted(f"{name}/" for name in _ours(folders)))
 
 
 def inside(path: str) -> Iterator[str]:
