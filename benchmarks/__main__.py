@@ -12,12 +12,14 @@ from pathlib import Path
 from types import ModuleType
 
 from benchmarks import (
+    batch,
     demo,
     help,  # noqa: A004  (named for what it measures)
     ingest_memory,
     ingest_rate,
     listing,
     machine,
+    requests,
     storage,
     transform,
     verify,
@@ -34,6 +36,8 @@ BENCHMARKS: dict[str, ModuleType] = {
     "ingest-rate": ingest_rate,
     "ingest-memory": ingest_memory,
     "ledger": listing,
+    "batch": batch,
+    "requests": requests,
 }
 
 
