@@ -323,7 +323,7 @@ def read_checkpoint(data: bytes, market: Market, chunk: int) -> Checkpoint:
         msg = f"corrupt holds {corrupt!r}"
         raise ValueError(msg)
     objects = content.get("objects")
-    if type(objects) is not int or objects < 0:
+    if type(objects) is not int or not 0 <= objects < MAX_STOP:
         msg = f"objects is {objects!r}"
         raise ValueError(msg)
     spans = tuple(_pair(pair, chunk) for pair in covered)
