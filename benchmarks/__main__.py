@@ -12,11 +12,14 @@ from pathlib import Path
 from types import ModuleType
 
 from benchmarks import (
+    batch,
     demo,
     help,  # noqa: A004  (named for what it measures)
     ingest_memory,
     ingest_rate,
+    listing,
     machine,
+    requests,
     storage,
     transform,
     verify,
@@ -32,6 +35,9 @@ BENCHMARKS: dict[str, ModuleType] = {
     "storage": storage,
     "ingest-rate": ingest_rate,
     "ingest-memory": ingest_memory,
+    "ledger": listing,
+    "batch": batch,
+    "requests": requests,
 }
 
 
