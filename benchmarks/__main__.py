@@ -14,6 +14,7 @@ from types import ModuleType
 from benchmarks import (
     demo,
     help,  # noqa: A004  (named for what it measures)
+    ingest_cpu,
     ingest_memory,
     ingest_rate,
     machine,
@@ -31,6 +32,7 @@ BENCHMARKS: dict[str, ModuleType] = {
     "verify": verify,
     "storage": storage,
     "ingest-rate": ingest_rate,
+    "ingest-cpu": ingest_cpu,
     "ingest-memory": ingest_memory,
 }
 
@@ -81,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
                         help=f"which; all by default: {', '.join(BENCHMARKS)}")  # fmt: skip
     parser.add_argument("--list", action="store_true", help="say what there is")
     parser.add_argument("--large", action="store_true",
-                        help="10 M trades where the usual is 1 M or less")  # fmt: skip
+                        help="10 M trades, or as many as its goal names")  # fmt: skip
     parser.add_argument("--trades", type=int, metavar="N", help="N trades instead")
     parser.add_argument("--folder", type=Path, metavar="DIR", default=_folder(),
                         help="where lakes are made, raw ones kept (%(default)s)")  # fmt: skip
