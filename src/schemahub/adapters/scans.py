@@ -1,0 +1,46 @@
+"""Compiled reading of answers, once there are so many that loading it pays."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from schemahub import kernels
+from schemahub.core.spec import ExchangeSpec
+from schemahub.core.told import Scan, Told
+
+if TYPE_CHECKING:
+    from schemahub.kernels.answers import Answers
+
+# Bytes of answers that the general path reads in the CPU time that loading takes. Who waits for
+# so many never spends twice of what the better choice would have cost.
+WORTH_LOADING = 24_000_000
+
+
+def scan(spec: ExchangeSpec) -> Scan | None:
+    """The scan of a spec's answers; None if what compiles it is not installed."""
+    return Deferred(spec) if kernels.installed() else None
+
+
+class Deferred:
+    """core.told.Scan that refuses everything until it has seen WORTH_LOADING bytes."""
+
+    def __init__(self, spec: ExchangeSpec) -> None:
+        self._spec = spec
+        self._seen = 0
+        self._loading = threading.Lock()
+        self._answers: Answers | None = None
+
+    def __call__(self, body: bytes, latest: int) -> Told | None:
+        if self._answers is None:
+            self._seen += len(body)  # threads that lose a count to each other do no harm
+            # One thread loads; the others go on without.
+            if self._seen < WORTH_LOADING or not self._loading.acquire(blocking=False):
+                return None
+            self._answers = self._load()
+        return self._answers(body, latest)
+
+    def _load(self) -> Answers:
+        from schemahub.kernels.answers import Answers  # noqa: PLC0415  (start-up speed, an extra)
+
+        return Answers(self._spec)
