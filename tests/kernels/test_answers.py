@@ -28,7 +28,23 @@ from schemahub.kernels.answers import Answers
 
 STARTED = datetime(2026, 1, 1, tzinfo=UTC)
 EVERYTHING = Ask(limit=1000)
-PIECES = (b"", b"0", b"1", b"9", b".", b"-", b'"', b",", b"{", b"}", b"[", b"]", b" ", b"\n", b"\\")
+PIECES: tuple[bytes, ...] = (
+    b"",
+    b"0",
+    b"1",
+    b"9",
+    b".",
+    b"-",
+    b'"',
+    b",",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b" ",
+    b"\n",
+    b"\\",
+)
 PIECES += (b"null", b"true", b"1e5", b"00", b"\xc3\xa9", b'"a":1,', b"Z", b"T", b"buy", b"sell")
 
 
