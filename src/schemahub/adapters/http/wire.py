@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import ssl
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -66,11 +67,11 @@ class Wire:
         # The youngest end is taken first, so that what nobody needs grows old and is closed.
         self._idle: deque[_Line] = deque()
         self._pool_size = pool_size
+        weakref.finalize(self, _close, self._idle)
 
     def close(self) -> None:
         """Close the idle connections."""
-        while (idle := self._next_idle()) is not None:
-            idle.close()
+        _close(self._idle)
 
     def get(self, target: str) -> Reply:
         """The whole answer to one GET. Raises Failed if there is none within the bounds."""
@@ -107,17 +108,11 @@ class Wire:
     # ------------------------------------------------------------ connections
 
     def _line(self) -> _Line:
-        while (idle := self._next_idle()) is not None:
+        while (idle := _youngest(self._idle)) is not None:
             if not idle.talk.dropped:
                 return idle
             idle.close()
         return self._connected()
-
-    def _next_idle(self) -> _Line | None:
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return None
 
     def _connected(self) -> _Line:
         base, timeout = self._base, self._bounds.connect
@@ -146,6 +141,18 @@ class _Line:
 
     talk: Talk
     close: Callable[[], None]
+
+
+def _youngest(idle: deque[_Line]) -> _Line | None:
+    try:
+        return idle.pop()  # one operation: no other thread gets the same
+    except IndexError:
+        return None
+
+
+def _close(idle: deque[_Line]) -> None:
+    while (one := _youngest(idle)) is not None:
+        one.close()
 
 
 def _start(head: Head, body: Iterator[bytes], most: int) -> bytes:
