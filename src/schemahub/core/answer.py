@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 import msgspec
 
@@ -37,11 +38,7 @@ class Answer:
     @property
     def served_at(self) -> datetime:
         """When it was, by the server's word; by ours where it does not say. Aware UTC."""
-        try:
-            moment = parsedate_to_datetime(self.date)
-        except (ValueError, OverflowError):
-            return self.at
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return _told(self.date) or self.at
 
     @property
     def latest(self) -> int:
@@ -52,6 +49,16 @@ class Answer:
         served_at = self.served_at
         believed = served_at if served_at <= self.at + DAY else self.at
         return int(max(believed, self.at).timestamp() * 1_000_000)
+
+
+@lru_cache(maxsize=64)  # many answers of one second say the same
+def _told(date: str) -> datetime | None:
+    """The time that a Date header tells; None if it tells none."""
+    try:
+        moment = parsedate_to_datetime(date)
+    except (ValueError, OverflowError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 class _Line(msgspec.Struct, omit_defaults=True):

@@ -40,9 +40,12 @@ def _runs(ids: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Coverage | None:
     """The ids as spans; None if they do not rise from row to row."""
     if not len(ids):
         return Coverage()
-    steps = np.diff(ids)
+    steps = ids[1:] - ids[:-1]
     if len(steps) and int(steps.min()) < 1:
         return None
+    first, last = int(ids[0]), int(ids[-1])
+    if last - first == len(steps):
+        return Coverage((Span(first, last + 1),))
     # A span ends where the next id is not the next number.
     ends = [*np.flatnonzero(steps != 1).tolist(), len(ids) - 1]
     starts = [0, *(end + 1 for end in ends[:-1])]
