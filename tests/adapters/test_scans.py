@@ -35,8 +35,9 @@ def test_it_is_loaded_once_enough_was_seen_to_pay_for_it(monkeypatch: pytest.Mon
     assert len(loads) == 1
 
 
-def test_who_comes_while_it_is_loaded_goes_on_without(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_waits_too_long_for_it_goes_on_without(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scans, "WORTH_LOADING", 0)
+    monkeypatch.setattr(scans, "PATIENCE", 0.01)
     inner = []
 
     def load(self: scans.Deferred) -> object:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 # Bytes of answers that the general path reads in the CPU time that loading takes. Who waits for
 # so many never spends twice of what the better choice would have cost.
 WORTH_LOADING = 24_000_000
+# Seconds that others wait for the thread that loads: less than a limit's burst makes good. Only
+# where it has to be compiled, once a machine, is that not enough; then they go on without.
+PATIENCE = 1.0
 
 
 def scan(spec: ExchangeSpec) -> Scan | None:
@@ -34,11 +37,19 @@ class Deferred:
     def __call__(self, body: bytes, latest: int) -> Told | None:
         if self._answers is None:
             self._seen += len(body)  # threads that lose a count to each other do no harm
-            # One thread loads; the others go on without.
-            if self._seen < WORTH_LOADING or not self._loading.acquire(blocking=False):
+            if self._seen < WORTH_LOADING or not self._loaded():
                 return None
-            self._answers = self._load()
-        return self._answers(body, latest)
+        return None if self._answers is None else self._answers(body, latest)
+
+    def _loaded(self) -> bool:
+        if not self._loading.acquire(timeout=PATIENCE):
+            return False
+        try:
+            if self._answers is None:
+                self._answers = self._load()
+        finally:
+            self._loading.release()
+        return True
 
     def _load(self) -> Answers:
         from schemahub.kernels.answers import Answers  # noqa: PLC0415  (start-up speed, an extra)
