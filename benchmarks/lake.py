@@ -5,26 +5,32 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.process import REPOSITORY, Setting
 
 MARKET = "BTC-USD"
-RAW = f"raw_coinbase_trades/{MARKET}"
+EIGHT = (
+    MARKET, "ETH-USD", "SOL-USD", "DOGE-USD", "ADA-USD", "LTC-USD", "LINK-USD", "XRP-USD",
+)  # fmt: skip
+FOLDER = "raw_coinbase_trades"
+RAW = f"{FOLDER}/{MARKET}"
 # What decides the bytes of raw: where one of these changes, raw is made anew.
 _MAKERS = ("core/page.py", "core/layout.py", "adapters/zstd.py", "exchanges/coinbase.yaml")
 
 
-def raw_lake(setting: Setting, trades: int) -> Path:
-    """A lake that holds `trades` trades of one market as ingest leaves them, and no table.
+def raw_lake(setting: Setting, trades: int, symbols: Sequence[str] = (MARKET,)) -> Path:
+    """A lake that holds `trades` trades as ingest leaves them, and no table.
 
-    To be read only: work on a `copy`.
+    Each symbol has as many. To be read only: work on a `copy`.
     """
-    lake = setting.folder / f"raw-{trades}-{_makers()}"
+    name = f"raw-{trades}" if symbols == (MARKET,) else f"raw-{trades}-in-{len(symbols)}"
+    lake = setting.folder / f"{name}-{_makers()}"
     if not lake.is_dir():
         with setting.scratch() as folder:
-            setting.child("raw", trades, folder / "lake")
-            for old in setting.folder.glob(f"raw-{trades}-*"):
+            setting.child("raw", trades, folder / "lake", *symbols)
+            for old in setting.folder.glob(f"{name}-????????????"):
                 shutil.rmtree(old)
             (folder / "lake").rename(lake)
     return lake

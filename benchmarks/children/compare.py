@@ -1,4 +1,4 @@
-"""Whether two tables hold the same trades: as many, and the same to the last digit."""
+"""Whether a folder and other files hold the same trades: as many, the same to the last digit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def main(peer: str, *ours: str) -> None:
                 f"SELECT count(*), sum(hash({COLUMNS})::HUGEINT)::VARCHAR FROM read_parquet(?)",  # noqa: S608
                 [files],
             ).fetchone()
-            for files in ([peer], list(ours))
+            for files in ([f"{peer}/*.parquet"], list(ours))
         ]
     print(json.dumps({"same": told[0] == told[1], "theirs": told[0], "ours": told[1]}))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from pathlib import Path
 
 os.environ["POLARS_MAX_THREADS"] = "1"
 
@@ -22,13 +23,20 @@ ROW = pl.Struct(
 
 
 def main(raw: str, out: str, _how: str) -> None:
+    rows = 0
+    for folder in sorted(Path(raw).iterdir()):
+        rows += transform(folder, Path(out, f"{folder.name}.parquet"))
+    print(json.dumps({"rows": rows}))
+
+
+def transform(raw: Path, out: Path) -> int:
     exact = pl.Decimal(38, 12)
     schema: dict[str, pl.DataType] = {"at": pl.String(), "body": pl.List(ROW)}
     lines = pl.scan_ndjson(f"{raw}/*.jsonl.zst", schema=schema)
     trades = lines.explode("body", empty_as_null=False).unnest("body")
     rows = trades.select(
         pl.lit("coinbase").alias("exchange"),
-        pl.lit("BTC-USD").alias("symbol"),
+        pl.lit(raw.name).alias("symbol"),
         "trade_id",
         pl.lit(None, pl.String).alias("trade_ref"),
         pl.col("side").replace_strict({"buy": "sell", "sell": "buy"}),
@@ -40,7 +48,7 @@ def main(raw: str, out: str, _how: str) -> None:
     rows.unique("trade_id", keep="any").sort("trade_id").sink_parquet(
         out, compression="zstd", compression_level=3, row_group_size=1 << 20
     )
-    print(json.dumps({"rows": pl.scan_parquet(out).select(pl.len()).collect().item()}))
+    return int(pl.scan_parquet(out).select(pl.len()).collect().item())
 
 
 def _time(column: str, zone: str) -> pl.Expr:

@@ -25,9 +25,15 @@ from schemahub.sandbox.wire import Ask
 STARTED = datetime(2026, 1, 1, tzinfo=UTC)  # later than the last trade of 100 M
 
 
-def main(trades: int, root: str) -> None:
+def main(trades: int, root: str, *symbols: str) -> None:
+    for symbol in symbols:
+        make(trades // len(symbols), root, symbol)
+    print(json.dumps({"trades": trades}))
+
+
+def make(trades: int, root: str, symbol: str) -> None:
     spec = specs.load(specs.installed()["coinbase"])
-    market = Market("coinbase", "BTC-USD")
+    market = Market("coinbase", symbol)
     source = Generated(seed=7, trades=trades, start_ts=1_600_000_000, mean_gap=0.25)
     history = source.bind(market.symbol, STARTED.timestamp())
     dialect, store, codec = Coinbase(), LocalStore(root), Zstd()
@@ -54,7 +60,6 @@ def main(trades: int, root: str) -> None:
             )
             frames.append(codec.pack(pages.encode(answer)))
         store.create(raw_key(market, RawName(chunk)), b"".join(frames))
-    print(json.dumps({"trades": trades}))
 
 
-main(int(sys.argv[1]), sys.argv[2])
+main(int(sys.argv[1]), *sys.argv[2:])

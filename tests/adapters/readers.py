@@ -50,8 +50,7 @@ def mapped(*sources: RawObject, keep: Span = ALL) -> Mapped:
 def same_without_kernels(
     sources: Sequence[RawObject], keep: Span, market: Market, spec: ExchangeSpec
 ) -> Mapped:
-    found, general = (ArrowMapper(compiled=one).map(sources, keep, market, spec)
-                      for one in (True, False))  # fmt: skip
+    found, general = (ArrowMapper(after).map(sources, keep, market, spec) for after in (0, None))
     assert table_of(found) == table_of(general)
     assert found.rejected == general.rejected
     return found

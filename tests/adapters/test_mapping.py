@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from schemahub.adapters.parquet import ArrowMapper
 from schemahub.core import page
 from schemahub.core.errors import BadAnswer, ObjectCorrupt, RawUnread
 from schemahub.core.layout import MAX_STOP
@@ -17,7 +19,7 @@ from schemahub.core.page import Answer
 from schemahub.core.paging import Ask
 from schemahub.core.span import Coverage, Span
 from schemahub.ports import RawObject
-from tests.adapters.readers import ALL, READER, agree, answer, mapped, source
+from tests.adapters.readers import ALL, READER, SPEC, agree, answer, mapped, source, table_of
 from tests.adapters.wire_rows import (
     GOOD,
     IDS,
@@ -29,7 +31,7 @@ from tests.adapters.wire_rows import (
     raw_row,
     rows_of,
 )
-from tests.pipelines.raw_lake import AT
+from tests.pipelines.raw_lake import AT, BTC
 
 
 @given(rows_of(max_size=8))
@@ -193,3 +195,16 @@ def test_an_object_without_rows_in_keep_gives_no_rows() -> None:
     found = mapped(source([answer([])]), keep=Span(5, 6))
     assert (len(found.rows), found.rejected) == (0, ())
     assert mapped(keep=Span(5, 6)).rows.positions() == Coverage()
+
+
+def test_the_kernels_are_loaded_by_who_maps_much_and_the_rows_stay_the_same() -> None:
+    one = source([answer(raw_row(number) for number in range(1, 9))])
+    mapper = ArrowMapper(kernels_after=len(one.lines) + 1)
+    found = [mapper.map([one], ALL, BTC, SPEC) for _ in range(4)]
+    assert [table_of(each) for each in found] == [table_of(found[0])] * 4
+    loaded = mapper._last
+    assert loaded is not None
+    assert loaded.scanner is not None
+    again = pickle.loads(pickle.dumps(mapper))  # noqa: S301  (as a worker process gets it)
+    again.map([one], ALL, BTC, SPEC)
+    assert again._last.scanner is None

@@ -255,6 +255,18 @@ def test_the_file_is_plain_parquet_with_the_encodings_promised() -> None:
     assert "isAdjustedToUTC=true, timeUnit=microseconds" in types["trade_ts"]
 
 
+@pytest.mark.parametrize(("different", "by_dictionary"), [(5, True), (4_000, False)])
+def test_of_few_rows_prices_have_a_dictionary_where_that_is_smaller(
+    different: int, *, by_dictionary: bool
+) -> None:
+    # Every third price is new, or one of five: as in a quiet market, or in none.
+    prices = [Decimal((n // 3 % different) * 7919 + 1) / Decimal(10**6) for n in range(12_000)]
+    told = [{**row(n), "price": price} for n, price in enumerate(prices)]
+    made = part([rows_of(told)], Span(0, 12_000))
+    assert ("RLE_DICTIONARY" in columns_of(made.data)["price"].encodings) is by_dictionary
+    assert read(made.data) == told
+
+
 def test_duckdb_reads_it_as_the_contract_types(tmp_path: Path) -> None:
     path = tmp_path / "part.parquet"
     path.write_bytes(part([some(0, 500)], Span(0, 500)).data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -209,14 +210,17 @@ def test_the_latest_is_whichever_clock_is_ahead() -> None:
 @example(b"[]", 'quo"ted', "back\\slash")
 def test_a_line_that_is_skimmed_says_the_same(body: bytes, url: str, date: str) -> None:
     line = encode(Answer(NOW, url, 200, date, body)).rstrip(b"\n")
-    skimmed = skim(line)
+    around = b"x\n" + line + b"\ny"
+    skimmed = skim(around, 2, 2 + len(line))
     if skimmed is not None:
-        assert skimmed == decode(line)
+        found, start, stop = skimmed
+        assert replace(found, body=around[start:stop]) == decode(line)
 
 
 def test_the_lines_that_exchanges_give_are_skimmed_and_others_are_not() -> None:
     line = encode(answer(b"[]")).rstrip(b"\n")
-    assert skim(line) == decode(line)
+    bodiless = replace(decode(line), body=b"")
+    assert skim(line, 0, len(line)) == (bodiless, len(line) - 3, len(line) - 1)
     for odd in (
         line.replace(b'"status":200', b'"status": 200'),
         line.replace(b'"status":200', b'"status":"200"'),
@@ -226,4 +230,4 @@ def test_the_lines_that_exchanges_give_are_skimmed_and_others_are_not() -> None:
         line.replace(b'"date":"', b'"date":"\\n'),
     ):
         assert odd != line
-        assert skim(odd) is None
+        assert skim(odd, 0, len(odd)) is None

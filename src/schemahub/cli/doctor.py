@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from schemahub import kernels
 from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
 from schemahub.cli.words import size, table
@@ -49,6 +50,7 @@ def command(shell: Shell, /, **options: Any) -> int:
 def _checks(shell: Shell, *, offline: bool) -> Iterator[tuple[str, str, str]]:
     checks: list[tuple[str, Callable[[Shell], Verdict]]] = [
         ("python", _python),
+        ("kernels", _kernels),
         ("settings", _settings),
         ("exchange specs", _specs),
         ("lake", _lake),
@@ -69,6 +71,17 @@ def _checks(shell: Shell, *, offline: bool) -> Iterator[tuple[str, str, str]]:
 def _python(shell: Shell) -> Verdict:
     del shell
     return "ok", f"{platform.python_version()} on {sys.platform} {platform.machine()}"
+
+
+def _kernels(shell: Shell) -> Verdict:
+    del shell
+    if not kernels.installed():
+        return "ok", "not there: much takes more CPU; `pip install 'schemahub[fast]'` has them"
+    try:
+        from schemahub.kernels.compiled import version
+    except ImportError as error:
+        return "warning", f"cannot be used, so much takes more CPU: {error}"
+    return "ok", f"compiled by numba {version()}"
 
 
 def _settings(shell: Shell) -> Verdict:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from schemahub.core.answer import Answer, Request, decode, encode
@@ -313,11 +314,11 @@ def about(answer: Answer, market: Market, spec: ExchangeSpec) -> bool:
     A URL of another form proves nothing: the exchange's API, or its way to spell markets,
     was another then.
     """
-    asked_for = urlsplit(answer.url)
     if "{symbol}" in spec.trades.path:
-        found = _between(spec.trades.path, asked_for.path)
+        found = _named(spec.trades.path, answer.url.partition("?")[0])
         own = quote(spec.native(market), safe="")
     else:
+        asked_for = urlsplit(answer.url)
         ((name, text),) = (
             (name, text) for name, text in spec.trades.params.items() if "{symbol}" in text
         )
@@ -325,6 +326,11 @@ def about(answer: Answer, market: Market, spec: ExchangeSpec) -> bool:
         found = None if given is None else _between(text, given)
         own = spec.native(market)
     return found is None or _letters(found) == _letters(own)
+
+
+@lru_cache(maxsize=256)  # all answers of a market have this part of their URLs in common
+def _named(form: str, url: str) -> str | None:
+    return _between(form, urlsplit(url).path)
 
 
 def _between(form: str, text: str) -> str | None:

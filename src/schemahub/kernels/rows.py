@@ -62,7 +62,7 @@ def scan(
             kind = slots[slot]
             if kind == TEXT:
                 while at < size and text[at] != 34:
-                    if text[at] < 32 or text[at] == 92:
+                    if text[at] < 32 or text[at] > 126 or text[at] == 92:
                         return -1
                     at += 1
             elif kind == SCALAR:

@@ -94,13 +94,13 @@ class Scanner:
         shortest = self._layout.shortest if self._layout else size
         return Scanned.empty(size // shortest + 2)
 
-    def scan(self, body: bytes, latest: int, received: int, into: Scanned) -> bool:
+    def scan(self, body: bytes | memoryview, latest: int, received: int, into: Scanned) -> bool:
         """Adds the rows of `body` to `into`; False, and adds none, if any of it is odd.
 
         `latest`: when it was served, as `Answer.latest` has it; `received`: when it was got
         (both µs since 1970).
         """
-        rows = self._rows(body) if self._usable and body.isascii() else None
+        rows = self._rows(body) if self._usable else None
         if rows is None:
             return False
         for layout in self._layouts(rows):
@@ -116,23 +116,25 @@ class Scanner:
                 return True
         return False
 
-    def _rows(self, body: bytes) -> bytes | None:
+    def _rows(self, body: bytes | memoryview) -> bytes | memoryview | None:
         """The list of rows in an answer."""
         if not self._path:
             return body
+        body = bytes(body)
         try:
-            rows = bytes(inside(body, self._path))
+            # What the kernel reads is ASCII throughout; here that may be in UTF-8, or be wrong.
+            rows = bytes(inside(body, self._path)) if body.isascii() else b""
         except ValueError:
             return None
         around = sum(body.count(mark) - rows.count(mark) for mark in (b"[", b"{"))
         return rows if around <= _MOST_AROUND else None
 
-    def _layouts(self, rows: bytes) -> Iterator[_Layout]:
+    def _layouts(self, rows: bytes | memoryview) -> Iterator[_Layout]:
         """The layout of the answer before, and if that did not fit that of this one."""
         before = self._layout
         if before is not None:
             yield before
-        learned = _learn(rows, self._slots, arrays=self._arrays)
+        learned = _learn(bytes(rows), self._slots, arrays=self._arrays)
         if learned is not None and learned != before:
             yield learned
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import re
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -25,7 +26,9 @@ from schemahub.ports import Differing, Key, Part, PartFacts, Refused, Rows
 
 ROW_GROUP = 1 << 20
 BATCH = 1 << 17
-_DICTIONARY = ["exchange", "symbol", "side", "price", "quantity"]
+_FEW = 1 << 17  # rows of a part for which the smaller of two encodings is looked for
+_WORDY = ("exchange", "symbol", "side")
+_MONEY = ("price", "quantity")
 _DELTA = dict.fromkeys(("trade_id", "trade_ts", "ingest_ts"), "DELTA_BINARY_PACKED")
 _PREFIX = "schemahub."
 _SEAL = "schemahub.seal"
@@ -53,8 +56,10 @@ class ParquetTable:
         digest = _Digest()
         order = Order(line)
         count, last = 0, (span.start, -1)
-        with _writer(sink) as writer:
-            for group in _groups(batches):
+        groups = _groups(batches)
+        first_group = next(groups, ARROW_SCHEMA.empty_table())
+        with _writer(sink, _dictionaries(first_group)) as writer:
+            for group in chain([first_group] if first_group.num_rows else (), groups):
                 first, final = order.first(group), order.last(group)
                 if first <= last or final[0] >= span.stop or not order.kept(group):
                     msg = f"rows of {market} {span} do not increase: {last}, {first}..{final}"
@@ -160,14 +165,16 @@ def _unsplit(tables: Iterable[pa.Table], order: Order) -> Iterator[pa.Table]:
         yield rest
 
 
-def _writer(sink: pa.BufferOutputStream) -> pq.ParquetWriter:
+def _writer(
+    sink: pa.BufferOutputStream, dictionaries: list[str], schema: pa.Schema = ARROW_SCHEMA
+) -> pq.ParquetWriter:
     return pq.ParquetWriter(
         sink,
-        ARROW_SCHEMA,
+        schema,
         compression="zstd",
         compression_level=3,
-        use_dictionary=_DICTIONARY,
-        column_encoding=_DELTA,
+        use_dictionary=dictionaries,
+        column_encoding={name: how for name, how in _DELTA.items() if name in schema.names},
         write_page_index=True,
         write_page_checksum=True,
         version="2.6",
@@ -175,6 +182,26 @@ def _writer(sink: pa.BufferOutputStream) -> pq.ParquetWriter:
         dictionary_pagesize_limit=16 << 20,
         store_schema=False,
     )
+
+
+def _dictionaries(rows: pa.Table) -> list[str]:
+    """The columns to write by a dictionary.
+
+    Of many rows prices and sizes repeat. Of few, a dictionary may hold nearly as many values as
+    there are, and zstd alone packs them better: what does is tried.
+    """
+    if not 0 < rows.num_rows <= _FEW:
+        return [*_WORDY, *_MONEY]
+    return [*_WORDY, *(name for name in _MONEY if _size(rows, name, [name]) <= _size(rows, name))]
+
+
+def _size(rows: pa.Table, name: str, dictionaries: Sequence[str] = ()) -> int:
+    """Bytes of a column."""
+    sink = pa.BufferOutputStream()
+    column = rows.select([name])
+    with _writer(sink, list(dictionaries), column.schema) as writer:
+        writer.write_table(column)
+    return int(sink.getvalue().size)
 
 
 def _sealed(data: bytes) -> bytes:
