@@ -172,7 +172,7 @@ def _writer(
         sink,
         schema,
         compression="zstd",
-        compression_level=3,
+        compression_level=2,  # smaller than at 3 here, and in less time: BENCHMARKS.md
         use_dictionary=dictionaries,
         column_encoding={name: how for name, how in _DELTA.items() if name in schema.names},
         write_page_index=True,
