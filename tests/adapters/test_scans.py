@@ -47,3 +47,17 @@ def test_who_waits_too_long_for_it_goes_on_without(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(scans.Deferred, "_load", load)
     assert scans.Deferred(SPEC)(b"x", 0) is not None
     assert inner == [None]
+
+
+def test_kernels_that_cannot_be_loaded_are_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    loads = []
+
+    def load(self: scans.Deferred) -> object:
+        loads.append(self)
+        raise ImportError("made for another Python")
+
+    monkeypatch.setattr(scans, "WORTH_LOADING", 0)
+    monkeypatch.setattr(scans.Deferred, "_load", load)
+    scan = scans.Deferred(SPEC)
+    assert [scan(b"x", 0) for _ in range(3)] == [None] * 3
+    assert len(loads) == 1

@@ -26,30 +26,35 @@ def scan(spec: ExchangeSpec) -> Scan | None:
 
 
 class Deferred:
-    """core.told.Scan that refuses everything until it has seen WORTH_LOADING bytes."""
+    """core.told.Scan that refuses everything until it has seen WORTH_LOADING bytes.
+
+    And for good where the kernels turn out to be of no use here: `doctor` says so.
+    """
 
     def __init__(self, spec: ExchangeSpec) -> None:
         self._spec = spec
         self._seen = 0
+        self._useless = False
         self._loading = threading.Lock()
         self._answers: Answers | None = None
 
     def __call__(self, body: bytes, latest: int) -> Told | None:
         if self._answers is None:
             self._seen += len(body)  # threads that lose a count to each other do no harm
-            if self._seen < WORTH_LOADING or not self._loaded():
-                return None
+            if self._seen >= WORTH_LOADING and not self._useless:
+                self._wait_for_it()
         return None if self._answers is None else self._answers(body, latest)
 
-    def _loaded(self) -> bool:
+    def _wait_for_it(self) -> None:
         if not self._loading.acquire(timeout=PATIENCE):
-            return False
+            return
         try:
-            if self._answers is None:
+            if self._answers is None and not self._useless:
                 self._answers = self._load()
+        except ImportError:  # installed for another Python, or another numpy
+            self._useless = True
         finally:
             self._loading.release()
-        return True
 
     def _load(self) -> Answers:
         from schemahub.kernels.answers import Answers  # noqa: PLC0415  (start-up speed, an extra)
