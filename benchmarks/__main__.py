@@ -15,6 +15,7 @@ from benchmarks import (
     batch,
     demo,
     help,  # noqa: A004  (named for what it measures)
+    ingest_cpu,
     ingest_memory,
     ingest_rate,
     listing,
@@ -34,6 +35,7 @@ BENCHMARKS: dict[str, ModuleType] = {
     "verify": verify,
     "storage": storage,
     "ingest-rate": ingest_rate,
+    "ingest-cpu": ingest_cpu,
     "ingest-memory": ingest_memory,
     "ledger": listing,
     "batch": batch,
@@ -87,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
                         help=f"which; all by default: {', '.join(BENCHMARKS)}")  # fmt: skip
     parser.add_argument("--list", action="store_true", help="say what there is")
     parser.add_argument("--large", action="store_true",
-                        help="10 M trades where the usual is 1 M or less")  # fmt: skip
+                        help="10 M trades, or as many as its goal names")  # fmt: skip
     parser.add_argument("--trades", type=int, metavar="N", help="N trades instead")
     parser.add_argument("--folder", type=Path, metavar="DIR", default=_folder(),
                         help="where lakes are made, raw ones kept (%(default)s)")  # fmt: skip

@@ -13,7 +13,7 @@ from benchmarks.process import REPOSITORY
 
 PACKAGES = (
     "schemahub", "pyarrow", "duckdb", "msgspec", "urllib3", "click", "pydantic",
-    "polars", "pandas", "ccxt",
+    "polars", "pandas", "ccxt", "requests",
 )  # fmt: skip
 
 

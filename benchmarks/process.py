@@ -28,6 +28,10 @@ class BenchmarkFailed(Exception):
     """What was to be measured did not do its work: there is no figure."""
 
 
+class Enough(Exception):
+    """Raised by who watches a child: it is to be killed, and has not failed by that."""
+
+
 @dataclass(frozen=True, slots=True)
 class Spent:
     """What a child and its own children cost. Seconds; `rss` is the largest one's peak, bytes."""
@@ -151,7 +155,8 @@ def run(
 ) -> Spent:
     """Runs a command to its end; `watch` is called with its id all the while.
 
-    Raises BenchmarkFailed with the end of its stderr if it fails.
+    Where `watch` raises Enough it is killed with SIGKILL. Raises BenchmarkFailed with the
+    end of its stderr if it fails.
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
         started = time.perf_counter()
@@ -163,7 +168,7 @@ def run(
         alarm = threading.Timer(LONGEST, os.kill, (process.pid, signal.SIGKILL))
         alarm.start()
         try:
-            status, usage = _wait(process.pid, watch)
+            status, usage, killed = _wait(process.pid, watch)
         except BaseException:
             process.kill()
             raise
@@ -173,7 +178,7 @@ def run(
         process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
         errors.seek(0)
-        if process.returncode:
+        if process.returncode and not killed:
             said = errors.read().decode(errors="replace").strip()[-2000:]
             raise BenchmarkFailed(f"{' '.join(command)} ended with {process.returncode}:\n{said}")
         unit = 1 if sys.platform == "darwin" else 1024
@@ -182,14 +187,21 @@ def run(
         )
 
 
-def _wait(pid: int, watch: Callable[[int], None] | None) -> tuple[int, resource.struct_rusage]:
+def _wait(
+    pid: int, watch: Callable[[int], None] | None
+) -> tuple[int, resource.struct_rusage, bool]:
+    """Its status, what it used, and whether `watch` had it killed."""
     while watch is not None:
-        watch(pid)
+        try:
+            watch(pid)
+        except Enough:
+            os.kill(pid, signal.SIGKILL)
+            return *os.wait4(pid, 0)[1:], True
         found, status, usage = os.wait4(pid, os.WNOHANG)
         if found:
-            return status, usage
+            return status, usage, False
         time.sleep(_LOOK_EVERY)
-    return os.wait4(pid, 0)[1:]
+    return *os.wait4(pid, 0)[1:], False
 
 
 def resident(pid: int) -> int | None:

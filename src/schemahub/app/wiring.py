@@ -18,6 +18,7 @@ from schemahub.adapters.dice import jitter, token
 from schemahub.adapters.lease_file import LeaseFiles
 from schemahub.adapters.leases import Board, RenewedLeases
 from schemahub.adapters.metrics import Recorder
+from schemahub.adapters.scans import scan
 from schemahub.adapters.specs import SpecFiles
 from schemahub.adapters.store_local import LocalStore
 from schemahub.adapters.tasks import GRACE, Processes, Threads
@@ -247,7 +248,7 @@ class App:
             penalty=spec.limits.penalty,
             pool_size=self.settings.workers * self.settings.requests_at_once + 1,
         )
-        return Source(spec, client)
+        return Source(spec, client, scan(spec))
 
     def market(self, text: str, exchange: str | None = None) -> Market:
         """See `layout.spelt`; without an exchange it is the default one. Raises UsageError."""

@@ -82,16 +82,16 @@ _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(_Line)
 
 
-def encode(answer: Answer) -> bytes:
+def encode(answer: Answer, *, flat: bool = False) -> bytes:
     """One raw line, with its line end: the body verbatim if it is JSON on one line.
 
     Anything else goes as an escaped string under `text`, or under `base64` if it is not
-    even UTF-8 (only quarantined answers can be).
+    even UTF-8 (only quarantined answers can be). `flat`: that it is JSON of flat rows is known.
     """
     line = _Line(
         answer.at.isoformat(timespec="microseconds"), answer.url, answer.status, answer.date
     )
-    if _is_line_of_json(answer.body):
+    if _is_line(answer.body) and (flat or _is_json(answer.body)):
         line.body = msgspec.Raw(answer.body)
     else:
         try:
@@ -147,10 +147,12 @@ def _received(text: str) -> datetime:
     return at
 
 
-def _is_line_of_json(body: bytes) -> bool:
+def _is_line(body: bytes) -> bool:
     # White space around the body would not come back from the line.
-    if b"\n" in body or b"\r" in body or body != body.strip():
-        return False
+    return b"\n" not in body and b"\r" not in body and body == body.strip()
+
+
+def _is_json(body: bytes) -> bool:
     try:
         body.decode("utf-8")
         msgspec.json.decode(body, type=msgspec.Raw)

@@ -35,11 +35,10 @@ class Piece:
 
 def piece(packed: bytes, page: Page, served_at: datetime) -> Piece:
     """What `page` says, with its packed raw line."""
-    positions = [position for position, _ in page.times]
     silence = []
     for hole in page.silence:
-        above = bisect_left(positions, hole.stop)
-        moment = page.times[above][1] if above < len(positions) else None
+        above = bisect_left(page.times, (hole.stop, 0))
+        moment = page.times[above][1] if above < len(page.times) else None
         silence.append((hole, moment))
     return Piece(packed, page.ids, page.bad_ids, tuple(silence), served_at)
 

@@ -6,6 +6,7 @@ An answer proves exactly the ids of the good rows in it; nothing about its neigh
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
@@ -17,6 +18,7 @@ from schemahub.core.layout import Market
 from schemahub.core.paging import NANOSECONDS, Ask, silent
 from schemahub.core.span import NOTHING, Coverage
 from schemahub.core.spec import ExchangeSpec
+from schemahub.core.told import Pairs, Told
 from schemahub.core.trade import VOID, Trade
 from schemahub.core.wire import Reader, RowRefused
 
@@ -52,16 +54,18 @@ class Page:
     `ids` are the positions of good rows; `bad` positions whose only rows fail the
     contract, and why; `unreadable` counts rows whose position cannot be read; `times` are
     (position, µs) of the good rows, lowest position first. `silence` is told on axes of ids
-    alone; `keys` are told on the others: the trades of the good rows, lowest first.
+    alone; `keys` are told on the others: the trades of the good rows, lowest first. `flat`: the
+    body was read as JSON of flat rows, so that nobody has to look whether it is any.
     """
 
     ids: Coverage
     bad: dict[int, str]
     unreadable: int
     rows: int
-    times: tuple[tuple[int, int], ...]
+    times: Sequence[tuple[int, int]]
     silence: Coverage = field(default_factory=Coverage)
     keys: tuple[Key, ...] = ()
+    flat: bool = False
 
     @property
     def all_ids(self) -> Coverage:
@@ -82,6 +86,11 @@ def read(answer: Answer, ask: Ask, reader: Reader) -> Page:
     _heed(answer, reader)
     if not reader.spec.line.dense:
         return _read_keys(answer, ask, reader)
+    told = reader.scanned(answer)
+    if told is not None and told.runs is not None and _together(told):
+        _check_bounds(answer, ask, told.runs)
+        times = Pairs(told.ids, told.times)
+        return Page(told.runs, {}, 0, len(times), times, silent(told.runs), flat=True)
     good, bad, unreadable, rows = _rows(answer, reader)
     for position in good:
         bad.pop(position, None)
@@ -91,8 +100,7 @@ def read(answer: Answer, ask: Ask, reader: Reader) -> Page:
         unreadable += 1
     ids = Coverage.of_ids(good)
     everything = ids | Coverage.of_ids(bad)
-    if everything:
-        _check_bounds(answer, ask, everything.start, everything.stop - 1)
+    _check_bounds(answer, ask, everything)
     # With an unreadable id in it, an answer cannot say what it does not have.
     silence = Coverage() if unreadable else silent(everything)
     return Page(ids, bad, unreadable, rows, tuple(sorted(good.items())), silence)
@@ -121,8 +129,11 @@ def _heed(answer: Answer, reader: Reader) -> None:
     )
 
 
-def _check_bounds(answer: Answer, ask: Ask, lowest: int, highest: int) -> None:
+def _check_bounds(answer: Answer, ask: Ask, told: Coverage) -> None:
     """Raises BadAnswer if positions were told that nobody asked for."""
+    if not told:
+        return
+    lowest, highest = told.start, told.stop - 1
     if ask.stop is not None and highest >= ask.stop:
         why = f"{highest} is not below {ask.stop}"
     elif ask.start is not None and lowest < ask.start:
@@ -139,6 +150,11 @@ def _check_bounds(answer: Answer, ask: Ask, lowest: int, highest: int) -> None:
 
 def _read_keys(answer: Answer, ask: Ask, reader: Reader) -> Page:
     """The same on an axis of time or of ids that skip."""
+    scanned = reader.scanned(answer)
+    if scanned is not None:
+        places = scanned.times if reader.line.timed else scanned.ids
+        found = dict(zip(zip(places, scanned.ids, strict=True), scanned.times, strict=True))
+        return _keyed(answer, ask, reader, found, rows=len(places), flat=True)
     keys: dict[Key, int] = {}
     bad: dict[int, str] = {}
     unreadable = rows = 0
@@ -150,15 +166,22 @@ def _read_keys(answer: Answer, ask: Ask, reader: Reader) -> Page:
             unreadable += 1
         elif not verdict.reason.startswith(VOID):
             bad[verdict.position] = verdict.reason
+    page = _keyed(answer, ask, reader, keys, rows=rows)
+    return replace(page, bad=bad, unreadable=unreadable)
+
+
+def _keyed(  # noqa: PLR0913  (what was asked, and what was told)
+    answer: Answer, ask: Ask, reader: Reader, keys: dict[Key, int], *, rows: int, flat: bool = False
+) -> Page:
+    """The page of these good rows, each with its time."""
     slack = 2 * _coarseness(reader.spec)
     lower = None if ask.start is None else max(0, ask.start - slack)
     upper = None if ask.stop is None else ask.stop + slack
-    if keys:
-        _check_bounds(answer, replace(ask, start=lower, stop=upper), min(keys)[0], max(keys)[0])
     told = tuple(sorted(keys))
     ids = Coverage.of_ids(position for position, _ in told)
+    _check_bounds(answer, replace(ask, start=lower, stop=upper), ids)
     times = tuple((key[0], keys[key]) for key in told)
-    return Page(ids, bad, unreadable, rows, times, NOTHING, told)
+    return Page(ids, {}, 0, rows, times, NOTHING, told, flat)
 
 
 def _coarseness(spec: ExchangeSpec) -> int:
@@ -182,6 +205,15 @@ def told_ids(answer: Answer, reader: Reader) -> Coverage | None:
             return None
         found.add(trade_id)
     return Coverage.of_ids(found)
+
+
+def _together(told: Told) -> bool:
+    """Whether none of these ids, which rise, is `_unbelievable`."""
+    ids = told.ids
+    if len(ids) <= 2:  # noqa: PLR2004  (two cannot outvote each other)
+        return True
+    middle = ids[len(ids) // 2]
+    return middle - ids[0] <= MAX_SPREAD and ids[-1] - middle <= MAX_SPREAD
 
 
 def _unbelievable(ids: list[int]) -> list[int]:

@@ -12,9 +12,11 @@ from typing import Any, cast
 
 import msgspec
 
+from schemahub.core.answer import Answer
 from schemahub.core.envelope import MAX_DEPTH, Fault, complaint, depth, inside, listed
 from schemahub.core.spec import ExchangeSpec
 from schemahub.core.spec_fields import SideField, Word
+from schemahub.core.told import Scan, Told
 from schemahub.core.trade import VOID, Side, Trade
 from schemahub.core.values import MISSING, NUMBERS, READERS, No, exact, plain, show, sign
 
@@ -40,10 +42,11 @@ class RowRefused(Exception):
 
 
 class Reader:
-    """Reads answers and rows by the rules of one spec."""
+    """Reads answers and rows by the rules of one spec; whole answers by `scan`, where it can."""
 
-    def __init__(self, spec: ExchangeSpec) -> None:
+    def __init__(self, spec: ExchangeSpec, scan: Scan | None = None) -> None:
         self.spec = spec
+        self._scan = scan
         fields = spec.trades.fields
         self.line = spec.line
         self.sources = {column: getattr(fields, column).source for column in COLUMNS}
@@ -92,6 +95,10 @@ class Reader:
         if depth(body) > MAX_DEPTH:
             raise ValueError(f"nested deeper than {MAX_DEPTH}")
         return [bytes(row) for row in rows]
+
+    def scanned(self, answer: Answer) -> Told | None:
+        """The rows of `answer`, all good; None if nobody says that they are."""
+        return None if self._scan is None else self._scan(answer.body, answer.latest)
 
     def typed(self, body: bytes) -> Sequence[Any] | None:
         """The rows of `body` as structs of the wire's own values, fields named as columns.

@@ -180,7 +180,7 @@ class _Hands:
 
 
 def _piece(lake: Lake, fetched: Fetched) -> Piece:
-    packed = lake.codec.pack(pages.encode(fetched.answer))
+    packed = lake.codec.pack(pages.encode(fetched.answer, flat=fetched.page.flat))
     return piece(packed, fetched.page, fetched.answer.served_at)
 
 

@@ -216,7 +216,8 @@ class _Walker:
             (one for one in answers if _speaks_of(one.page, span)),
             key=lambda one: one.page.keys[:1],
         ) or [answers[-1]]
-        data = b"".join(self.lake.codec.pack(pages.encode(one.answer)) for one in told)
+        lines = (pages.encode(one.answer, flat=one.page.flat) for one in told)
+        data = b"".join(map(self.lake.codec.pack, lines))
         name = self._name(span)
         self.lake.store.create(raw_key(self.work.market, name), data)
         self.lane.held.append(span)
