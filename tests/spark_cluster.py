@@ -56,7 +56,7 @@ class Cluster:
         worker = _java(
             self.home, self.folder, f"worker-{len(self.workers)}",
             "org.apache.spark.deploy.worker.Worker", "--host", "127.0.0.1", "--webui-port", "0",
-            "--cores", "1", "--memory", "700m", self.url,
+            "--cores", "2", "--memory", "1100m", self.url,
         )  # fmt: skip
         self.stack.callback(_end, worker)
         self.workers.append(worker)
@@ -76,14 +76,18 @@ class Cluster:
 
 
 def driver(home: Path) -> dict[str, str]:
-    """What a driver here needs in its environment: small, on loopback alone, quiet."""
+    """What a driver here needs in its environment: small, on loopback alone, quiet.
+
+    It takes half of each worker: another application finds room beside it.
+    """
     return {
         "SPARK_HOME": str(home),
         "SPARK_LOCAL_IP": "127.0.0.1",
         "PYSPARK_SUBMIT_ARGS": (
             "--driver-memory 512m --conf spark.executor.memory=512m --conf spark.ui.enabled=false "
             "--conf spark.driver.host=127.0.0.1 --conf spark.log.level=OFF "
-            "--conf spark.task.maxFailures=2 pyspark-shell"
+            "--conf spark.task.maxFailures=2 "
+            "--conf spark.executor.cores=1 --conf spark.cores.max=2 pyspark-shell"
         ),
     }
 

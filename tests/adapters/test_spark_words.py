@@ -17,8 +17,8 @@ from tests.e2e.world import here
 from tests.s3_server import free_ports
 
 # As Spark 3.5 and Spark 4 say it.
-OLD = """Job aborted due to stage failure: Task 0 in stage 5.0 failed 4 times, most recent failure: \
-Lost task 0.3 in stage 5.0 (TID 9) (10.0.0.7 executor 2): \
+OLD = """Job aborted due to stage failure: Task 0 in stage 5.0 failed 4 times, most recent \
+failure: Lost task 0.3 in stage 5.0 (TID 9) (10.0.0.7 executor 2): \
 org.apache.spark.api.python.PythonException: Traceback (most recent call last):
   File "/w/pyspark/worker.py", line 1247, in main
     process()
