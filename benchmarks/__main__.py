@@ -17,6 +17,7 @@ from benchmarks import (
     ingest_memory,
     ingest_rate,
     machine,
+    scaling,
     storage,
     transform,
     verify,
@@ -32,6 +33,7 @@ BENCHMARKS: dict[str, ModuleType] = {
     "storage": storage,
     "ingest-rate": ingest_rate,
     "ingest-memory": ingest_memory,
+    "scaling": scaling,
 }
 
 

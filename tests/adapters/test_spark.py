@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -124,15 +126,32 @@ def test_a_module_that_the_workers_lack_is_named(tasks: SparkTasks) -> None:
     assert "PYSPARK_PYTHON" in error.do
 
 
-def test_a_python_that_the_workers_lack_is_named_before_anything_is_drawn(
+def refused(tasks: SparkTasks, python: Path, monkeypatch: pytest.MonkeyPatch) -> ConfigError:
+    """What is said of workers with this Python, before anything is drawn."""
+    list(tasks.each(double, [1], 1))
+    monkeypatch.setattr(tasks._context, "pythonExec", str(python))
+    drawn: list[int] = []
+    with pytest.raises(ConfigError, match="a Spark worker cannot run schemahub") as caught:
+        list(SparkTasks(tasks.threads).each(double, (drawn.append(1) or 1 for _ in "x"), 1))
+    assert drawn == []
+    return caught.value
+
+
+def test_a_python_that_the_workers_lack_is_named(
     tasks: SparkTasks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    list(tasks.each(double, [1], 1))
-    monkeypatch.setattr(tasks._context, "pythonExec", str(tmp_path / "python"))
-    other = SparkTasks(tasks.threads)
-    with pytest.raises(ConfigError) as caught:
-        list(other.each(double, [1], 1))
-    assert f'Cannot run program "{tmp_path}/python"' in caught.value.why
+    error = refused(tasks, tmp_path / "python", monkeypatch)
+    assert f'Cannot run program "{tmp_path}/python"' in error.why
+
+
+def test_an_environment_without_what_we_need_is_told_of(
+    tasks: SparkTasks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    venv = [sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare"]
+    subprocess.run(venv, check=True, timeout=60)
+    error = refused(tasks, tmp_path / "bare/bin/python", monkeypatch)
+    assert error.why.startswith("No module named")
+    assert "PYSPARK_PYTHON" in error.do
 
 
 def test_the_driver_holds_no_more_after_many_items_than_after_few(tasks: SparkTasks) -> None:
