@@ -12,6 +12,7 @@ import secrets
 import socket
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -97,10 +98,10 @@ class SparkTasks:
             context = _translated(
                 lambda: SparkContext.getOrCreate(conf.setAppName("schemahub") if own else None)
             )
-        except PySparkRuntimeError as error:
+        except (PySparkRuntimeError, OSError) as error:
             raise ConfigError(
                 "Spark cannot be started",
-                f"its Java process ended at once ({_shown(str(error))})",
+                _shown(str(error)),
                 "Spark 4 needs Java 17 or later: put `java` on PATH, or name it in JAVA_HOME",
             ) from error
         if own and self.python:
@@ -135,7 +136,8 @@ class _Jobs:
 
     def cancel(self) -> None:
         """What is under way is given up: it was ours to wait for, and nobody does."""
-        _translated(lambda: self.context.cancelJobGroup(self.group))
+        with suppress(EngineError):  # with the connection Spark lost our jobs as well
+            _translated(lambda: self.context.cancelJobGroup(self.group))
 
 
 def _done(version: str, work: Callable[[T], R], item: T) -> R | SchemaHubError:
