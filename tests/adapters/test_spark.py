@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +58,7 @@ def each(tasks: SparkTasks) -> Each:
 
 
 def lacking(number: int) -> int:
-    import no_such_module
-
-    return int(no_such_module.of(number))
+    return int(import_module("no_such_module").of(number))
 
 
 def until(true: Callable[[], object]) -> None:
@@ -130,10 +129,10 @@ def refused(tasks: SparkTasks, python: Path, monkeypatch: pytest.MonkeyPatch) ->
     """What is said of workers with this Python, before anything is drawn."""
     list(tasks.each(double, [1], 1))
     monkeypatch.setattr(tasks._context, "pythonExec", str(python))
-    drawn: list[int] = []
+    items = iter([1])
     with pytest.raises(ConfigError, match="a Spark worker cannot run schemahub") as caught:
-        list(SparkTasks(tasks.threads).each(double, (drawn.append(1) or 1 for _ in "x"), 1))
-    assert drawn == []
+        list(SparkTasks(tasks.threads).each(double, items, 1))
+    assert next(items) == 1
     return caught.value
 
 
@@ -147,7 +146,7 @@ def test_a_python_that_the_workers_lack_is_named(
 def test_an_environment_without_what_we_need_is_told_of(
     tasks: SparkTasks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    venv = [sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare"]
+    venv = [sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "bare")]
     subprocess.run(venv, check=True, timeout=60)
     error = refused(tasks, tmp_path / "bare/bin/python", monkeypatch)
     assert error.why.startswith("No module named")
