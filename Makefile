@@ -41,7 +41,7 @@ test: $(venv)/.dev ## Run the tests but for the heavy ones (WORKERS=2, ARGS="-k 
 	@$(py) -m pytest -n $(WORKERS) -q -m "not heavy" $(ARGS)
 
 .PHONY: heavy
-heavy: $(venv)/.dev $(venv)/.spark ## Run the heavy tests (those on Spark need Java 17): crashes, damage, simulation; those about load one at a time
+heavy: $(venv)/.dev $(venv)/.spark ## Run the heavy tests: crashes, damage, simulation, Spark (needs Java 17); those about load one at a time
 	@$(py) -m pytest -n $(WORKERS) -q -m "heavy and not alone" $(ARGS)
 	@$(py) -m pytest -q -m alone $(ARGS)
 
