@@ -62,7 +62,7 @@ def lacking(number: int) -> int:
 
 
 def until(true: Callable[[], object]) -> None:
-    give_up = time.monotonic() + 20
+    give_up = time.monotonic() + 60
     while not true():
         assert time.monotonic() < give_up
         time.sleep(0.05)
@@ -94,13 +94,24 @@ def test_at_most_width_are_drawn_and_none_once_asked_to_stop(tasks: SparkTasks, 
 
 
 def test_what_nobody_waits_for_any_more_is_cancelled(tasks: SparkTasks, stop: Stop) -> None:
-    threading.Timer(1.0, stop.request).start()
+    list(tasks.each(double, [1], 1))
+
+    def ask() -> None:
+        until(lambda: len(active(tasks)) == 2)
+        stop.request()
+
+    asking = threading.Thread(target=ask)
+    asking.start()
     with pytest.raises(Interrupted):
         list(tasks.each(hang, [60, 60], 2))
+    asking.join()
     until(lambda: not active(tasks))
-    tasks.threads = Threads(Stop())
+
+
+def test_closed_early_it_cancels_what_is_under_way(tasks: SparkTasks) -> None:
     running = tasks.each(hang, [0, 60, 60], 2)
     assert next(running) == (0, 0)
+    until(lambda: len(active(tasks)) == 2)
     running.close()  # type: ignore[attr-defined]
     until(lambda: not active(tasks))
 

@@ -11,6 +11,7 @@ import re
 import secrets
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -118,9 +119,12 @@ class _Jobs:
     context: Any
     group: str
     work: Callable[[Any], Any]
+    given_up: threading.Event = field(default_factory=threading.Event)
 
     def run(self, item: Any) -> Any:  # noqa: ANN401  (of the work's own types)
         """Raises the SchemaHubError that the work raised."""
+        if self.given_up.is_set():  # by a thread that begins when nobody listens any more
+            raise EngineError("the work was given up")
         context = self.context
         work = partial(_done, _version(None), self.work)
 
@@ -135,7 +139,11 @@ class _Jobs:
         return result
 
     def cancel(self) -> None:
-        """What is under way is given up: it was ours to wait for, and nobody does."""
+        """What is under way is given up: it was ours to wait for, and nobody does.
+
+        A job that is just being handed over may slip through, and ends unheard.
+        """
+        self.given_up.set()
         with suppress(EngineError):  # with the connection Spark lost our jobs as well
             _translated(lambda: self.context.cancelJobGroup(self.group))
 
