@@ -68,7 +68,7 @@ class Cluster:
         while True:
             try:
                 alive = self.state()["aliveworkers"]
-            except OSError:
+            except (OSError, ValueError):  # not there yet, or only its beginnings
                 alive = -1
             if alive >= count:
                 return
@@ -131,12 +131,13 @@ def cluster(folder: Path) -> Iterator[Cluster]:
 @contextmanager
 def connected(folder: Path) -> Iterator[Cluster]:
     """The same with a context in this process, which whatever runs here then uses."""
-    with cluster(folder) as made, pytest.MonkeyPatch.context() as patch, catch_warnings():
-        simplefilter("ignore")  # pyspark's, of pandas and of sockets
+    with cluster(folder) as made, pytest.MonkeyPatch.context() as patch:
         for name, value in driver(made.home).items():
             patch.setenv(name, value)
         tasks = SparkTasks(Threads(Stop()), made.url, sys.executable)
-        list(tasks.each(str, [""], 1))
+        with catch_warnings():
+            simplefilter("ignore")  # pyspark's, of pandas and of sockets
+            list(tasks.each(str, [""], 1))
         try:
             yield made
         finally:
