@@ -41,7 +41,7 @@ test: $(venv)/.dev ## Run the tests but for the heavy ones (WORKERS=2, ARGS="-k 
 	@$(py) -m pytest -n $(WORKERS) -q -m "not heavy" $(ARGS)
 
 .PHONY: heavy
-heavy: $(venv)/.dev ## Run the heavy tests: crashes, damage, simulation; those about load one at a time
+heavy: $(venv)/.dev $(venv)/.spark ## Run the heavy tests: crashes, damage, simulation, Spark (needs Java 17); those about load one at a time
 	@$(py) -m pytest -n $(WORKERS) -q -m "heavy and not alone" $(ARGS)
 	@$(py) -m pytest -q -m alone $(ARGS)
 
@@ -74,7 +74,8 @@ endif
 	pin="$(uv) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links $(ARGS)"; \
 	$$pin pyproject.toml --extra aws --extra fast --extra pandas --extra polars --group dev -o requirements/dev.txt && \
 	$$pin pyproject.toml --extra fast -c requirements/dev.txt -o requirements/runtime.txt && \
-	$$pin --group build -c requirements/dev.txt -o requirements/build.txt
+	$$pin --group build -c requirements/dev.txt -o requirements/build.txt && \
+	$$pin pyproject.toml --extra spark -c requirements/dev.txt -o requirements/spark.txt
 
 .PHONY: sbom
 sbom: setup ## List what a SchemaHub that runs is made of: sbom.cdx.json (CycloneDX)
@@ -115,5 +116,10 @@ $(venv)/.package: pyproject.toml $(venv)/.runtime
 
 $(venv)/.dev: requirements/dev.txt $(venv)/.package
 	@echo "installing pinned test tools into $(venv) with $(if $(uv),uv,pip)" >&2
+	@$(install) --require-hashes -r $<
+	@touch $@
+
+$(venv)/.spark: requirements/spark.txt $(venv)/.package
+	@echo "installing pinned Spark into $(venv) with $(if $(uv),uv,pip)" >&2
 	@$(install) --require-hashes -r $<
 	@touch $@

@@ -21,6 +21,7 @@ from benchmarks import (
     listing,
     machine,
     requests,
+    scaling,
     storage,
     transform,
     verify,
@@ -40,6 +41,7 @@ BENCHMARKS: dict[str, ModuleType] = {
     "ledger": listing,
     "batch": batch,
     "requests": requests,
+    "scaling": scaling,
 }
 
 

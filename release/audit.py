@@ -14,7 +14,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from release.pins import BUILD, DEV, RUNTIME, Pin, read
+from release.pins import BUILD, DEV, RUNTIME, SPARK, Pin, read
 
 LOOKUP = (
     "Known holes are not looked up here: that needs the network. With it, run\n"
@@ -63,10 +63,10 @@ def altered(distribution: Distribution) -> Iterator[str]:
 
 
 def main() -> int:
-    locks = {path: read(path) for path in (RUNTIME, BUILD, DEV)}
+    locks = {path: read(path) for path in (RUNTIME, BUILD, DEV, SPARK)}
     found = installed()
     wrong = differing(locks[RUNTIME], found, all_of=True)
-    wrong += differing(locks[DEV], found, all_of=False)
+    wrong += differing((*locks[DEV], *locks[SPARK]), found, all_of=False)
     pinned = {pin.name for pins in locks.values() for pin in pins}
     checked = sorted(pinned & found.keys())
     for name in checked:

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 RUNTIME = ROOT / "requirements" / "runtime.txt"
 DEV = ROOT / "requirements" / "dev.txt"
 BUILD = ROOT / "requirements" / "build.txt"
+SPARK = ROOT / "requirements" / "spark.txt"
 
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 _VIA = re.compile(r"    #(?: via)?(?: +([^#]*))?")

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.s3_proxy import Proxy, proxy
 from tests.s3_server import ACCESS_KEY, SECRET_KEY, S3Server, moto, seaweed
+from tests.spark_cluster import Cluster, connected
 
 settings.register_profile(
     "local", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
@@ -64,3 +65,10 @@ def between(s3_proxy: Proxy, credentials: None) -> Proxy:
 @pytest.fixture
 def s3(seaweed_server: S3Server, credentials: None) -> S3Server:
     return seaweed_server
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A real cluster with one application for all tests: what takes seconds is to begin one."""
+    with connected(tmp_path_factory.mktemp("spark")) as made:
+        yield made

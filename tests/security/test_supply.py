@@ -19,9 +19,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from release import audit, sbom
-from release.pins import BUILD, DEV, ROOT, RUNTIME, Pin, read
+from release.pins import BUILD, DEV, ROOT, RUNTIME, SPARK, Pin, read
 
-LOCKS = [RUNTIME, BUILD, DEV]
+LOCKS = [RUNTIME, BUILD, DEV, SPARK]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
@@ -95,7 +95,7 @@ def test_what_the_project_asks_for_is_pinned_within_its_range(
 
 def test_the_lock_files_agree_with_each_other() -> None:
     versions: dict[str, set[str]] = {}
-    for path in (RUNTIME, BUILD):
+    for path in (RUNTIME, BUILD, SPARK):
         for pin in read(path):
             versions.setdefault(pin.name, set()).add(pin.version)
     for pin in read(DEV):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,20 +11,25 @@ from schemahub.cli.ingest import recorded
 from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
 from schemahub.cli.words import count, show, size, span, tell
-from schemahub.core.errors import LeaseHeld
+from schemahub.core.errors import LeaseHeld, UsageError
 from schemahub.pipelines.build import PartTask
 from schemahub.pipelines.job import Job, told
 from schemahub.pipelines.transform import Outcome
+
+if TYPE_CHECKING:
+    from schemahub.app.engines import Engine
 
 
 @click.command()
 @click.option("--rebuild", is_flag=True, help="Make the table anew from raw, in a new version.")
 @click.option("--workers", "transform_workers", type=int, metavar="N",
-              help="Processes. [default: one a core]")  # fmt: skip
+              help="Parts at once. [default: one a core; on Spark 200]")  # fmt: skip
 @click.option(
-    "--engine", type=click.Choice(["local"]), default="local", show_default=True,
-    help="Where the parts are made.",
+    "--engine", type=click.Choice(["local", "spark"]), default="local", show_default=True,
+    help="Where the parts are made: processes of this machine, or a Spark cluster.",
 )  # fmt: skip
+@click.option("--spark-master", metavar="URL",
+              help="The cluster. [default: as Spark is configured]")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Print the parts to write; write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="The outcome as JSON on stdout.")
 @common()
@@ -35,13 +39,19 @@ def command(shell: Shell, /, **options: Any) -> int:
     \b
       schemahub transform
       schemahub transform --rebuild --workers 2
+      schemahub transform --engine spark --spark-master spark://host:7077
     """
+    engine, master = options["engine"], options["spark_master"] or ""
+    if master and engine != "spark":
+        raise UsageError(
+            "--spark-master is for --engine spark", f"the engine is {engine}", "add --engine spark"
+        )
     shell.app.require_lake()
     rebuild = bool(options["rebuild"])
     if options["dry_run"]:
         return _plan(shell, rebuild=rebuild, as_json=options["as_json"])
-    with recorded(shell, "transform", {"rebuild": rebuild}) as job:
-        transform(shell, job, rebuild=rebuild)
+    with recorded(shell, "transform", {"rebuild": rebuild, "engine": engine}) as job:
+        transform(shell, job, rebuild=rebuild, engine=engine, master=master)
     if options["as_json"]:
         shell.json({"run_id": job.run_id, "markets": told(job.outcomes.get("transform", []))})
     return job.exit_code
@@ -54,22 +64,26 @@ def transform(
     rebuild: bool = False,
     exchanges: Collection[str] | None = None,
     wait: float = 0.0,
+    engine: Engine = "local",
+    master: str = "",
 ) -> list[Outcome]:
     """Runs the pipeline over all that raw holds, and says what it did. `exchanges`: of these alone.
 
     Raises Interrupted, and LeaseHeld if another run is still at it after `wait` seconds.
     """
+    from schemahub.app import engines
+
     app = shell.app
     started = app.clock.monotonic()
-    pipeline = app.transform()
     held = app.lake.markets()
     markets = [one for one in held if exchanges is None or one.exchange in exchanges]
     done: list[Outcome] = []
-    workers = app.settings.transform_workers or os.cpu_count() or 1
-    for outcome in pipeline.run(markets, rebuild=rebuild, workers=workers, wait=wait):
-        job.add("transform", outcome)
-        done.append(outcome)
-        _say(shell, outcome)
+    workers = engines.parts_at_once(app, engine)
+    with engines.transform(app, engine, master) as pipeline:
+        for outcome in pipeline.run(markets, rebuild=rebuild, workers=workers, wait=wait):
+            job.add("transform", outcome)
+            done.append(outcome)
+            _say(shell, outcome)
     rows, parts = sum(o.rows for o in done), sum(o.parts for o in done)
     shell.say(
         f"wrote {count(rows)} rows in {parts} part(s), {size(sum(o.bytes for o in done))}, "

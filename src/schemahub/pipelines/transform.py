@@ -60,6 +60,7 @@ class Transform:
 
     `tasks` may run in other processes; `builder` is only called if there is a part to make.
     `choose(held, existing, cells)` says which parts there should be beside the existing ones.
+    Fewer rows than `small` are made part after part.
     """
 
     lake: Lake
@@ -69,6 +70,7 @@ class Transform:
     metrics: Metrics
     choose: Callable[[Coverage, list[Span], Cells], list[Span]] = _all
     leases: Leases = field(default_factory=NoLeases)
+    small: int = ROWS_WORTH_A_PROCESS
 
     def plan(self, markets: Sequence[Market], version: dict[str, int]) -> list[PartTask]:
         """The parts to write into these versions, by market and position."""
@@ -164,8 +166,7 @@ class Transform:
         if not tasks:
             return []
         rows = sum(task.spec.line.rows(len(task.span)) for task in tasks)
-        small = rows < ROWS_WORTH_A_PROCESS
-        width = 1 if small else min(workers, len(tasks))
+        width = 1 if rows < self.small else min(workers, len(tasks))
         drawn = _while_held(tasks, lease, outcomes)
         for task, result in self.tasks.each(self.builder(), drawn, width):
             outcome = outcomes[task.market]
