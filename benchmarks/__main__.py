@@ -12,12 +12,15 @@ from pathlib import Path
 from types import ModuleType
 
 from benchmarks import (
+    batch,
     demo,
     help,  # noqa: A004  (named for what it measures)
     ingest_cpu,
     ingest_memory,
     ingest_rate,
+    listing,
     machine,
+    requests,
     storage,
     transform,
     verify,
@@ -34,6 +37,9 @@ BENCHMARKS: dict[str, ModuleType] = {
     "ingest-rate": ingest_rate,
     "ingest-cpu": ingest_cpu,
     "ingest-memory": ingest_memory,
+    "ledger": listing,
+    "batch": batch,
+    "requests": requests,
 }
 
 

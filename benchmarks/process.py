@@ -75,12 +75,17 @@ class Setting:
     # ------------------------------------------------------------ children
 
     def schemahub(
-        self, *arguments: object, watch: Callable[[int], None] | None = None, cold: bool = False
+        self,
+        *arguments: object,
+        watch: Callable[[int], None] | None = None,
+        cold: bool = False,
+        environment: Mapping[str, str] | None = None,
     ) -> Spent:
         """The product's own command line; `cold` compiles every module anew."""
         command = [sys.executable, "-m", "schemahub.cli", *map(str, arguments)]
         if not cold:
-            return run(command, self.environment(), self.folder, watch)
+            variables = {**self.environment(), **(environment or {})}
+            return run(command, variables, self.folder, watch)
         with tempfile.TemporaryDirectory(dir=self.folder) as empty:
             return run(command, self.environment(Path(empty)), self.folder, watch)
 
@@ -134,6 +139,12 @@ class Exchange:
         with urllib.request.urlopen(f"{self.url}/_sandbox/stats", timeout=30) as reply:  # noqa: S310
             found: dict[str, Any] = json.load(reply)
         return found
+
+    def grow(self, market: str, trades: int) -> None:
+        """So many trades happen at once."""
+        body = json.dumps({"market": market, "count": trades}).encode()
+        with urllib.request.urlopen(f"{self.url}/_sandbox/grow", body, timeout=30):  # noqa: S310
+            pass
 
 
 def run(

@@ -52,6 +52,13 @@ class Store(Protocol):
         """Objects whose key starts with `prefix` and is greater than `start_after`."""
         ...
 
+    def keys(self, prefix: str, start_after: str = "", before: str = "") -> Sequence[str]:
+        """The keys of the same objects, and only those less than `before` if that is given.
+
+        Many times quicker where they are very many: nobody looks at the objects themselves.
+        """
+        ...
+
     def folders(self, prefix: str) -> Iterator[str]:
         """The names directly under `prefix` (which ends in `/` or is empty) that hold keys."""
         ...

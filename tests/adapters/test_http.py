@@ -95,7 +95,7 @@ FAULTS: dict[str, tuple[Talk, str]] = {
     "reset at once": (reset(), "connection"),
     "reset in the body": (reset(reply(ROWS)[:-5]), "connection"),
     "closed at once": (send_and_close(b""), "connection"),
-    "closed in the headers": (send_and_close(reply(ROWS)[:30]), "truncated"),
+    "closed in the headers": (send_and_close(reply(ROWS)[:30]), "bad_answer"),
     "truncated": (send_and_close(reply(ROWS)[:-5]), "truncated"),
     "length too large": (send_and_close(reply(ROWS, length=999)), "truncated"),
     "length too small": (say(b"{}[1]", length=2), "bad_answer"),

@@ -30,7 +30,12 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, credentials: None) -> 
 
 
 def keys(store: Store, prefix: str = "", start_after: str = "") -> list[str]:
-    return [entry.key for entry in store.list(prefix, start_after)]
+    """As `list` and `keys` both tell them."""
+    found = [entry.key for entry in store.list(prefix, start_after)]
+    assert [*store.keys(prefix, start_after)] == found
+    for end in {*found[:2], *found[-2:], f"{prefix}~"}:
+        assert [*store.keys(prefix, start_after, end)] == [key for key in found if key < end]
+    return found
 
 
 # ---------------------------------------------------------------- the promise

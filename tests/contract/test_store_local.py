@@ -8,13 +8,14 @@ import pickle
 import subprocess
 import sys
 import threading
+import time
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from schemahub.adapters import store_local
-from schemahub.adapters.store_local import LocalStore
+from schemahub.adapters.store_local import LocalStore, folder
+from schemahub.adapters.store_local.folder import Names
 from schemahub.core.errors import ObjectMissing, StoreError
 from schemahub.ports import Store
 
@@ -263,14 +264,74 @@ def test_a_listing_scans_until_two_scans_agree(lake: Path, monkeypatch: pytest.M
     store = LocalStore(lake)
     for number in range(5):
         store.create(f"a/{number}", b"")
-    whole = store_local._names
-    torn = iter([{("1", False)}, {("1", False), ("2", False)}])
-    monkeypatch.setattr(store_local, "_names", lambda path: next(torn, None) or whole(path))
+    whole = folder._names
+    torn = iter([Names(["1"], []), Names(["1", "2"], [])])
+    monkeypatch.setattr(folder, "_names", lambda path: next(torn, None) or whole(path))
     assert len(keys(store, "a/")) == 5
     noise = iter(range(10_000))
-    monkeypatch.setattr(store_local, "_names", lambda _: {(str(next(noise)), False)})
+    monkeypatch.setattr(folder, "_names", lambda _: Names([str(next(noise))], []))
     with pytest.raises(StoreError, match="cannot be listed"):
         keys(store, "a/")
+
+
+@pytest.fixture
+def scanned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The folders that were scanned, one entry a scan."""
+    found: list[str] = []
+    names = folder._names
+
+    def note(path: str) -> Names:
+        found.append(path)
+        return names(path)
+
+    monkeypatch.setattr(folder, "_names", note)
+    return found
+
+
+def test_a_folder_that_has_long_been_still_is_scanned_once_and_then_believed(
+    lake: Path, monkeypatch: pytest.MonkeyPatch, scanned: list[str]
+) -> None:
+    store = LocalStore(lake)
+    store.create("a/1", b"")
+    for _ in range(2):
+        assert keys(store, "a/") == ["a/1"]
+    assert len(scanned) == 4  # it changed a moment ago: twice each time
+    scanned.clear()
+    later = time.time_ns() + 3 * folder.CALM
+    monkeypatch.setattr(time, "time_ns", lambda: later)
+    for _ in range(5):
+        assert keys(store, "a/") == ["a/1"]
+    assert len(scanned) == 1
+    assert LocalStore(lake).keys("a/") == ["a/1"]
+    time.sleep(0.02)  # past the tick in which it changed last
+    store.create("a/2", b"")
+    store.delete("a/1")
+    assert keys(store, "a/") == ["a/2"]
+    assert len(scanned) == 3
+
+
+def test_a_name_that_comes_during_the_one_scan_makes_it_scan_again(
+    lake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = LocalStore(lake)
+    store.create("a/1", b"")
+    later = time.time_ns() + 3 * folder.CALM
+    monkeypatch.setattr(time, "time_ns", lambda: later)
+    names = folder._names
+    scans = 0
+
+    def torn(path: str) -> Names:
+        nonlocal scans
+        scans += 1
+        if scans == 1:
+            time.sleep(0.02)  # past the tick in which the folder was made
+            (lake / "a" / "2").write_bytes(b"")
+            return Names([], [])
+        return names(path)
+
+    monkeypatch.setattr(folder, "_names", torn)
+    assert store.keys("a/") == ["a/1", "a/2"]
+    assert scans == 2
 
 
 def test_names_that_others_add_meanwhile_do_not_disturb(lake: Path) -> None:

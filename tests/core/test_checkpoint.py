@@ -96,8 +96,12 @@ def test_where_objects_overlap_a_checkpoint_and_what_begins_above_it_tell_all(
 def test_a_checkpoint_reads_back_as_what_was_written(names: list[RawEntry]) -> None:
     ledger = Ledger.of(names)
     data = write_checkpoint(MARKET, ledger, CHUNK, ("one", "two"))
+    covered = cacheable(ledger, CHUNK)
+    # All but the last chunk: that one is always listed.
+    unlisted = range(covered.start, covered.stop - CHUNK) if covered else ()
+    objects = sum(name.span.start in unlisted for name in ledger.objects)
     assert read_checkpoint(data, MARKET, CHUNK) == Checkpoint(
-        cacheable(ledger, CHUNK), ledger.origins, ("one", "two")
+        covered, ledger.origins, ("one", "two"), objects
     )
 
 
@@ -112,8 +116,9 @@ def lake_of(names: list[RawEntry]) -> Lake:
 
 
 def told(ledger: Ledger) -> tuple[object, ...]:
-    """All that a run decides by."""
+    """All that a run decides by, and that `status` says."""
     return (
+        ledger.extent,
         ledger.held, ledger.absent, ledger.known, ledger.lowest_origin, ledger.watermark,
         ledger.work(ledger.wanted(70)),
     )  # fmt: skip
@@ -139,6 +144,25 @@ def test_with_its_checkpoint_a_lake_says_what_it_says_without(
         if not isinstance(name, BadName):
             lake.store.create(raw_key(MARKET, name), b"")
     assert told(lake.quick_ledger(MARKET, SMALL_CHUNKS)) == told(lake.ledger(MARKET))
+
+
+@given(folders(), folders())
+def test_a_checkpoint_counts_the_objects_that_it_stands_for(
+    early: list[RawEntry], late: list[RawEntry]
+) -> None:
+    lake = lake_of(early)
+    told_late = [name for name in late if isinstance(name, RawName)]
+    for later in ([], told_late):
+        for name in later:
+            lake.store.create(raw_key(MARKET, name), b"")
+        lake.save_checkpoint(MARKET, SMALL_CHUNKS)
+        quick, whole = lake.quick_ledger(MARKET, SMALL_CHUNKS), lake.ledger(MARKET)
+        # A second telling of what is covered already is not looked for.
+        again = sum(name.span.start in quick.unlisted for name in set(told_late))
+        assert whole.object_count - again <= quick.object_count <= whole.object_count
+        assert len(quick.objects) + sum(
+            name.span.start in quick.unlisted for name in whole.objects
+        ) == len(whole.objects)
 
 
 @given(folders())
@@ -213,8 +237,8 @@ def test_the_seal_is_a_digest_of_the_content() -> None:
         b"[" * 200_000,
         b'{"covered":' * 50_000,
         b"1" * 5_000,
-        changed(schema_version=2),
-        changed(schema_version="1"),
+        changed(schema_version=1),
+        changed(schema_version="2"),
         changed(schema_version=...),
         changed(market="acme:BTC-USDT"),
         changed(market=...),
@@ -246,6 +270,11 @@ def test_the_seal_is_a_digest_of_the_content() -> None:
         changed(corrupt=None),
         changed(corrupt="x"),
         changed(corrupt=[3]),
+        changed(objects=...),
+        changed(objects="3"),
+        changed(objects=3.0),
+        changed(objects=True),
+        changed(objects=-1),
     ],
 )
 def test_a_damaged_checkpoint_is_known_as_such(data: bytes) -> None:

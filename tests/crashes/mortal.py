@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import count
@@ -69,6 +69,10 @@ class Mortal(Likeness):
     def list(self, prefix: str, start_after: str = "") -> Iterator[Entry]:
         # One call, as it is one request of another kind of store.
         return iter(self._call("list", prefix, lambda: [*self.inner.list(prefix, start_after)]))
+
+    def keys(self, prefix: str, start_after: str = "", before: str = "") -> Sequence[str]:
+        found = self._call("list", prefix, lambda: self.inner.keys(prefix, start_after, before))
+        return list(found)
 
     def folders(self, prefix: str) -> Iterator[str]:
         return iter(self._call("folders", prefix, lambda: [*self.inner.folders(prefix)]))

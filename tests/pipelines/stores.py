@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from itertools import takewhile
 
 from schemahub.core.errors import ObjectMissing
 from schemahub.ports import Entry, Store
@@ -28,6 +29,10 @@ class Wrapped:
 
     def list(self, prefix: str, start_after: str = "") -> Iterator[Entry]:
         return self.inner.list(prefix, start_after)
+
+    def keys(self, prefix: str, start_after: str = "", before: str = "") -> Sequence[str]:
+        found = (entry.key for entry in self.list(prefix, start_after))
+        return [*takewhile(lambda key: not before or key < before, found)]
 
     def folders(self, prefix: str) -> Iterator[str]:
         return self.inner.folders(prefix)

@@ -180,7 +180,7 @@ def _part(lake: RawLake, span: Span) -> bytes:
     other = RawLake()
     other.put(span.start, span.stop)
     ledger = other.lake.ledger(BTC)
-    other.builder()(PartTask(BTC, lake.spec, 1, span, ledger.objects, ()))
+    other.builder()(PartTask(BTC, lake.spec, 1, span, tuple(ledger.objects), ()))
     return other.store.read(part_key(1, BTC, span))
 
 

@@ -7,12 +7,17 @@ from collections.abc import Callable
 from types import FrameType
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from schemahub.core.layout import RawName
 from schemahub.core.ledger import Ledger
 from schemahub.core.span import Coverage, Span
 from schemahub.pipelines.build import PartTask
-from tests.pipelines.raw_lake import BTC, RawLake
+from tests.core.strategies import coverages, spans
+from tests.pipelines.raw_lake import BTC, RawLake, small_cells
+
+__all__ = ["small_cells"]
 
 FEW, MANY = 5_000, 50_000
 
@@ -48,6 +53,7 @@ def steps(work: Callable[[], object]) -> int:
 def test_what_overlaps_a_span_is_found_without_looking_at_the_rest() -> None:
     spans = [Span(n, n + 1) for n in range(0, 2 * MANY, 2)]
     ledger = Ledger(objects=tuple(map(RawName, spans)), held=Coverage(tuple(spans)))
+    ledger.overlapping(Span(0, 1))  # once, to know how far each object reaches
     assert steps(lambda: ledger.overlapping(Span(MANY, MANY + 10))) < 200
     assert ledger.overlapping(Span(MANY, MANY + 4)) == tuple(
         RawName(Span(n, n + 1)) for n in (MANY, MANY + 2)
@@ -60,6 +66,32 @@ def test_an_object_that_reaches_far_is_found_behind_shorter_ones() -> None:
     assert ledger.overlapping(Span(50, 60)) == names[:1]
     assert ledger.overlapping(Span(20, 91)) == (names[0], names[2], names[3])
     assert ledger.overlapping(Span(100, 200)) == ()
+
+
+def test_an_object_that_reaches_over_all_others_costs_each_part_one_more(
+    small_cells: None,
+) -> None:
+    def planned(count: int) -> int:
+        lake, largest = RawLake(), 64
+        spans = [Span(n, n + largest) for n in range(0, count * largest, largest)]
+        for span in [Span(0, count * largest), *spans]:
+            lake.store.put(f"raw_coinbase_trades/BTC-USD/{RawName(span).filename}", b"")
+        tasks: list[PartTask] = []
+        taken = steps(lambda: tasks.extend(lake.pipeline().plan([BTC], {"coinbase": 1})))
+        assert [task.span for task in tasks] == spans
+        assert all(len(task.raws) == 2 for task in tasks[1:])
+        return taken
+
+    assert planned(2_000) < 15 * planned(200)
+
+
+@given(st.lists(spans(), max_size=12), coverages())
+def test_one_pass_over_the_objects_finds_what_each_span_alone_finds(
+    objects: list[Span], wanted: Coverage
+) -> None:
+    ledger = Ledger.of(map(RawName, objects))
+    alone = [(span, ledger.overlapping(span)) for span in wanted]
+    assert list(ledger.sweep(wanted)) == alone
 
 
 @pytest.mark.heavy

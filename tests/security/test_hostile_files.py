@@ -163,14 +163,18 @@ FORGED = [
     {"origins": [True]},
     {"origins": "1"},
     {"corrupt": [1]},
+    {"objects": -1},
+    {"objects": True},
+    {"objects": 10**30},
+    {"objects": None},
 ]
 
 
 @pytest.mark.parametrize("change", FORGED, ids=str)
 def test_a_checkpoint_whose_seal_is_right_is_still_read_with_care(change: dict[str, Any]) -> None:
     good = {
-        "schema_version": 1, "market": "coinbase:BTC-USD", "covered": [[0, 50]], "held": [],
-        "absent": [], "origins": [0], "corrupt": [], "watermark": float("nan"),
+        "schema_version": 2, "market": "coinbase:BTC-USD", "covered": [[0, 50]], "held": [],
+        "absent": [], "origins": [0], "corrupt": [], "objects": 1, "watermark": float("nan"),
     }  # fmt: skip
     market = Market("coinbase", BTC)
     assert read_checkpoint(sealed(good), market, 50).origins == (0,)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import takewhile
 from typing import Protocol
 
 from schemahub.core.errors import ObjectMissing, StoreError
@@ -156,6 +157,10 @@ class DiskOf:
         if any(key.startswith(prefix) and who is not self.process for key, who in others):
             self.process.torn = True
             self.disk.schedule.counts["torn listings"] += 1
+
+    def keys(self, prefix: str, start_after: str = "", before: str = "") -> Sequence[str]:
+        found = (entry.key for entry in self.list(prefix, start_after))
+        return [*takewhile(lambda key: not before or key < before, found)]
 
     def folders(self, prefix: str) -> Iterator[str]:
         self._read("folders", prefix)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from schemahub.core.errors import ObjectMissing
@@ -48,6 +48,10 @@ class MemoryStore:
                 if key.startswith(prefix) and key > start_after
             )
         return (Entry(*each) for each in found)
+
+    def keys(self, prefix: str, start_after: str = "", before: str = "") -> Sequence[str]:
+        found = (entry.key for entry in self.list(prefix, start_after))
+        return [key for key in found if not before or key < before]
 
     def folders(self, prefix: str) -> Iterator[str]:
         check_folder(prefix)

@@ -42,8 +42,7 @@ class LakeBackend:
 
         lake = self.app.lake
         found = []
-        for one in [market] if market else lake.table_markets():
-            slices = lake.slices(one)
+        for one, slices in lake.all_slices([market] if market else lake.table_markets()):
             timed = self._timed(one, slices)
             found += [
                 FileSlice(
@@ -89,7 +88,8 @@ class LakeBackend:
         from schemahub.adapters.duck import MarketRow
 
         line = self.app.line(market)
-        ledger = self.app.lake.ledger(market, line) if held else Ledger()
+        spec = self.app.specs.by_name.get(market.exchange)
+        ledger = self.app.lake.quick_ledger(market, spec) if held else Ledger()
         wanted = ledger.wanted(ledger.extent.stop) if ledger.extent else None
         return MarketRow(
             market,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -14,6 +15,7 @@ from schemahub.core.axis import AXES, DAY, SECOND
 from schemahub.core.errors import ObjectCorrupt, SchemaHubError
 from schemahub.core.layout import Market, market_lease
 from schemahub.core.lease import is_doubtful
+from schemahub.core.parts import Slice
 from schemahub.core.span import Coverage
 from schemahub.pipelines.runs import list_runs, read_run
 
@@ -26,7 +28,9 @@ DAYS = 3  # more than so many are told in days
 @click.option("--json", "as_json", is_flag=True, help="The same as JSON on stdout.")
 @common(reads=True)
 def command(shell: Shell, /, **options: Any) -> int:
-    """How far each market is, by the names of the stored objects alone.
+    """How far each market is, by the names of the stored objects and its checkpoint.
+
+    What a checkpoint vouches for is believed, not listed: `verify` lists everything.
 
     \b
       schemahub status
@@ -36,8 +40,8 @@ def command(shell: Shell, /, **options: Any) -> int:
     markets = shell.app.stored_markets(options["markets"], explicit_exchange(shell))
     at_work = _at_work(shell)
     rows = [
-        {**_market(shell, market), "at_work": at_work.get(market_lease(market))}
-        for market in markets
+        {**_market(shell, market, slices), "at_work": at_work.get(market_lease(market))}
+        for market, slices in shell.app.lake.all_slices(markets)
     ]
     last = _last_run(shell)
     if options["as_json"]:
@@ -70,11 +74,9 @@ def _length(microseconds: int) -> str:
     return f"{days:.1f} d" if days > DAYS else span(microseconds / SECOND)
 
 
-def _market(shell: Shell, market: Market) -> dict[str, Any]:
-    lake = shell.app.lake
+def _market(shell: Shell, market: Market, slices: Sequence[Slice]) -> dict[str, Any]:
     line = shell.app.line(market)
-    ledger = lake.ledger(market, line)
-    slices = lake.slices(market)
+    ledger = shell.app.lake.quick_ledger(market, shell.app.specs.by_name.get(market.exchange))
     shown = Coverage.of(kept for piece in slices for kept in piece.keep)
     wanted = ledger.wanted(ledger.extent.stop) if ledger.extent else None
     return {
@@ -86,7 +88,7 @@ def _market(shell: Shell, market: Market) -> dict[str, Any]:
         "missing": len(ledger.work(wanted)),
         "absent": len(ledger.absent),
         "in_table": len(shown),
-        "objects": len(ledger.objects),
+        "objects": ledger.object_count,
         "parts": len(slices),
     }
 

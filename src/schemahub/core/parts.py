@@ -115,10 +115,11 @@ def reading(versions: Mapping[int, Iterable[Span]]) -> list[Slice]:
             # Live parts come by start and by stop: only the one before can cross this one.
             own = Span(max(part.start, reached), part.stop)
             reached = part.stop
-            keep = Coverage((own,)) - taken.within(own)
+            # The newest version is nearly always the only one.
+            keep = (Coverage((own,)) - taken.within(own)).spans if taken else (own,)
             if keep:
-                slices.append(Slice(version, part, keep.spans))
-                shown += keep.spans
+                slices.append(Slice(version, part, keep))
+                shown += keep
         taken |= Coverage.of(shown)
     return sorted(slices, key=lambda piece: piece.keep[0])
 

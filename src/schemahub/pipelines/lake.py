@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 
 from schemahub.core import ledger as ledgers
 from schemahub.core.axis import IDS, Axis
@@ -14,7 +14,6 @@ from schemahub.core.layout import (
     BadName,
     Market,
     OriginName,
-    RawEntry,
     RawName,
     checkpoint_key,
     complete_key,
@@ -63,27 +62,29 @@ class Lake:
         return sorted({*self.markets(), *self.table_markets()})
 
     def ledger(self, market: Market, line: Axis = IDS) -> Ledger:
-        """From a listing of everything: what verify, repair and transform go by."""
-        return Ledger.of(self._entries(market), line=line)
+        """From a listing of everything: what verify, repair and rebuilds go by."""
+        return Ledger.listed(self._names(market), line=line)
 
-    def quick_ledger(self, market: Market, spec: ExchangeSpec) -> Ledger:
-        """The same, where the checkpoint vouches for most of it: `objects` is not whole."""
+    def quick_ledger(self, market: Market, spec: ExchangeSpec | None) -> Ledger:
+        """The same, but that the checkpoint vouches for what is `unlisted`.
+
+        Without a spec nobody knows what it may vouch for.
+        """
+        if spec is None:
+            return self.ledger(market)
         cached = self._checkpoint(market, spec)
         if cached is None or not cached.covered:
             return self.ledger(market, spec.line)
         span = cached.covered.spans[0]
-        prefix = raw_prefix(market)
-        edge = f"{prefix}{span.start:020}"
-        below = list(self._entries(market, before=edge))
+        unlisted = cached.unlisted(spec.chunk)
+        edge = unlisted.stop if unlisted else span.start
+        below = self._names(market, before=f"{span.start:020}")
+        above = self._names(market, start_after=f"{edge:020}")
+        ledger = Ledger.listed([*below, *above], cached, spec.line)
         # With the last chunk that it vouches for: where that is gone, raw was moved away.
-        last = max(span.start, span.stop - spec.chunk)
-        above = list(self._entries(market, start_after=f"{prefix}{last:020}"))
-        if not any(
-            isinstance(one, RawName) and span.stop in {one.span.stop, one.span.start}
-            for one in above
-        ):
+        if not any(span.stop in {one.span.stop, one.span.start} for one in ledger.objects):
             return self.ledger(market, spec.line)
-        return Ledger.of(below + above, cached, spec.line)
+        return replace(ledger, unlisted=unlisted, unlisted_objects=cached.objects)
 
     def save_checkpoint(self, market: Market, spec: ExchangeSpec) -> None:
         """Caches the ledger, unless the cache says the same already."""
@@ -107,7 +108,7 @@ class Lake:
             return
         marked = RawName(mark.span, mark.revision).filename
         prefix = raw_prefix(market)
-        there = {one.key for one in self.store.list(f"{prefix}{mark.span.start:020}-")}
+        there = set(self.store.keys(f"{prefix}{mark.span.start:020}-"))
         if prefix + marked in there and prefix + note not in there:
             self.store.create(prefix + note, b"")
 
@@ -146,16 +147,12 @@ class Lake:
         self.store.create(raw_prefix(market) + marker, b"")
         self.metrics.emit("object.corrupt", market=str(market), key=key)
 
-    def _entries(
-        self, market: Market, start_after: str = "", before: str = ""
-    ) -> Iterator[RawEntry]:
+    def _names(self, market: Market, start_after: str = "", before: str = "") -> Sequence[str]:
+        """The names in its raw folder after and before these."""
         prefix = raw_prefix(market)
-        for entry in self.store.list(prefix, start_after):
-            if before and entry.key >= before:
-                return
-            found = parse_raw(entry.key.removeprefix(prefix))
-            if found is not None:
-                yield found
+        after = start_after and prefix + start_after
+        keys = self.store.keys(prefix, after, before and prefix + before)
+        return [key[len(prefix) :] for key in keys]
 
     def _checkpoint(self, market: Market, spec: ExchangeSpec) -> Checkpoint | None:
         key = checkpoint_key(market)
@@ -178,7 +175,7 @@ class Lake:
 
     def _corrupt(self, market: Market) -> tuple[str, ...]:
         prefix = corrupt_prefix(market)
-        return tuple(entry.key.removeprefix(prefix) for entry in self.store.list(prefix))
+        return tuple(key.removeprefix(prefix) for key in self.store.keys(prefix))
 
     # ------------------------------------------------------------ table
 
@@ -201,7 +198,7 @@ class Lake:
         if version == 1:
             return True
         key = complete_key(version, exchange)
-        return any(entry.key == key for entry in self.store.list(key))
+        return key in self.store.keys(key)
 
     def readable(self, exchange: str) -> list[int]:
         """Versions to read, lowest first.
@@ -225,7 +222,9 @@ class Lake:
         return sorted(found)
 
     def parts(self, version: int, market: Market) -> list[Span]:
-        return [span for span, _ in self.part_entries(version, market)]
+        prefix = part_prefix(version, market)
+        found = (parse_part(key.removeprefix(prefix)) for key in self.store.keys(prefix))
+        return [span for span in found if span is not None]
 
     def part_entries(self, version: int, market: Market) -> list[tuple[Span, Entry]]:
         """Every part that is there, superseded or not, in the order of the names."""
@@ -233,11 +232,24 @@ class Lake:
         found = ((parse_part(e.key.removeprefix(prefix)), e) for e in self.store.list(prefix))
         return [(span, entry) for span, entry in found if span is not None]
 
-    def slices(self, market: Market) -> list[Slice]:
-        """What a reader reads of a market now, by position."""
-        return reading(
-            {version: self.parts(version, market) for version in self.readable(market.exchange)}
-        )
+    def slices(self, market: Market, readable: Sequence[int] | None = None) -> list[Slice]:
+        """What a reader reads of a market now, by position.
+
+        `readable` saves asking which versions are; for many markets, see `all_slices`.
+        """
+        versions = self.readable(market.exchange) if readable is None else readable
+        return reading({version: self.parts(version, market) for version in versions})
+
+    def all_slices(self, markets: Iterable[Market]) -> Iterator[tuple[Market, list[Slice]]]:
+        """What a reader reads of each, by versions that were readable when it began.
+
+        None of those is removed before a day has passed.
+        """
+        readable: dict[str, list[int]] = {}
+        for market in markets:
+            if market.exchange not in readable:
+                readable[market.exchange] = self.readable(market.exchange)
+            yield market, self.slices(market, readable[market.exchange])
 
     def table_markets(self) -> list[Market]:
         """The markets that have a folder in a version of the table."""
@@ -277,7 +289,7 @@ class Lake:
     def quarantined_stems(self, market: Market) -> set[str]:
         """The parts, by the stems of their names, that have something in quarantine."""
         prefix = quarantine_prefix(market)
-        names = (entry.key.removeprefix(prefix) for entry in self.store.list(prefix))
+        names = (key.removeprefix(prefix) for key in self.store.keys(prefix))
         return {name.partition(".")[0] for name in names}
 
     def quarantine(self, market: Market, span: Span, data: bytes) -> None:

@@ -15,6 +15,7 @@ from schemahub.core.errors import (
     StoreError,
 )
 from schemahub.core.layout import Market, complete_key, job_lease, part_key, raw_key
+from schemahub.core.ledger import Ledger
 from schemahub.core.parts import Cells
 from schemahub.core.span import Coverage, Span
 from schemahub.pipelines.build import Builder, Built, PartTask, read_part
@@ -223,13 +224,32 @@ class Transform:
         return True
 
     def _plan(self, market: Market, version: int, unread: Collection[str]) -> Iterator[PartTask]:
+        """The parts to make of a market.
+
+        That there is nothing to make the checkpoint may say; nothing is made of what it alone
+        vouches for, but of what is listed.
+        """
         spec = self.specs.of(market.exchange)
-        whole = self.lake.ledger(market, spec.line)
-        ledger = whole.without(lambda name: raw_key(market, name) in unread)
-        existing = sorted(self.lake.parts(version, market)) if version else []
-        for span in self.choose(ledger.held, existing, spec.line.cells):
+        ledger = self.lake.quick_ledger(market, spec)
+        existing, chosen = self._chosen(market, version, ledger)
+        # Only where chunks are cut alike does nothing that was not listed reach out of there.
+        vouched = ledger.vouched
+        doubtful = vouched and (spec.chunk == 1 or any(map(vouched.overlaps, chosen)))
+        if unread or (chosen and doubtful):
+            whole = self.lake.ledger(market, spec.line)
+            ledger = whole.without(lambda name: raw_key(market, name) in unread)
+            existing, chosen = self._chosen(market, version, ledger)
+        for span, raws in ledger.sweep(chosen):
             inside = tuple(parts.reusable(span, existing))
-            yield PartTask(market, spec, version, span, ledger.overlapping(span), inside)
+            yield PartTask(market, spec, version, span, raws, inside)
+
+    def _chosen(
+        self, market: Market, version: int, ledger: Ledger
+    ) -> tuple[list[Span], list[Span]]:
+        """The parts that there are, listed after raw, and those that there should be beside."""
+        existing = sorted(self.lake.parts(version, market)) if version else []
+        cells = self.specs.of(market.exchange).line.cells
+        return existing, self.choose(ledger.held, existing, cells)
 
     def _complete(self, versions: dict[str, int], outcomes: dict[Market, Outcome]) -> None:
         """Marks the versions that hold all that raw holds: from now on readers prefer them."""

@@ -6,7 +6,7 @@ table row by row, each part with its own digest and count. Shallow goes by names
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -64,6 +64,14 @@ class Report:
     suspect: Coverage = NOTHING
 
 
+@dataclass(frozen=True, slots=True)
+class _Versions:
+    """The versions of an exchange's table that may be read, and what shapes the rows of each."""
+
+    readable: Sequence[int]
+    shapes: Mapping[int, str]
+
+
 @dataclass
 class _View:
     """What the listings of a market said when it was looked at."""
@@ -105,28 +113,51 @@ class Verify:
 
         Raises StoreError, UsageError (no such exchange), ConfigError (the spec changed).
         """
-        for market in markets:
+        for exchange in dict.fromkeys(market.exchange for market in markets):
             # By a changed spec the whole table would look damaged, and repair would remove it.
-            target_version(self.lake, self.specs.of(market.exchange), create=False)
+            target_version(self.lake, self.specs.of(exchange), create=False)
+        chosen = list(dict.fromkeys(markets))
+        # By names alone one after another: of a lake's names only one market's are kept.
+        groups = [chosen] if deep else [[market] for market in chosen]
         reports: dict[Market, Report] = {}
-        left = list(dict.fromkeys(markets))
+        versions: dict[str, _Versions] = {}
+        for group in groups:
+            reports |= self._reports(group, versions, deep=deep, workers=workers)
+        for market in markets:
+            yield reports[market]
+
+    def _reports(
+        self,
+        markets: list[Market],
+        versions: dict[str, _Versions],
+        *,
+        deep: bool,
+        workers: int,
+    ) -> dict[Market, Report]:
+        """`versions` are those of each exchange, where they are known already."""
+        reports: dict[Market, Report] = {}
+        left = markets
         for _ in range(TRIES):
-            views = [(market, self._view(market, deep=deep)) for market in left]
+            for exchange in {market.exchange for market in left} - versions.keys():
+                readable = self.lake.readable(exchange)
+                versions[exchange] = _Versions(readable, self.lake.versions(exchange))
+            views = [
+                (market, self._view(market, versions[market.exchange], deep=deep))
+                for market in left
+            ]
             self._compare([pair for _, pair in views], workers if deep else 1)
             for market, (view, _) in views:
                 if not view.void:
                     reports[market] = self._report(view)
             left = [market for market in left if market not in reports]
             if not left:
-                break
-        for market in left:
-            raise StoreError(
-                f"objects of {market} vanish while they are read",
-                f"tried {TRIES} times",
-                "verify again when no other job is deleting",
-            )
-        for market in markets:
-            yield reports[market]
+                return reports
+            versions.clear()  # one of them may be what vanished
+        raise StoreError(
+            f"objects of {left[0]} vanish while they are read",
+            f"tried {TRIES} times",
+            "verify again when no other job is deleting",
+        )
 
     def _compare(self, views: list[tuple[_View, list[CompareTask]]], workers: int) -> None:
         owners = {view.market: view for view, _ in views}
@@ -146,19 +177,22 @@ class Verify:
 
     # ------------------------------------------------------------ one market
 
-    def _view(self, market: Market, *, deep: bool) -> tuple[_View, list[CompareTask]]:
+    def _view(
+        self, market: Market, versions: _Versions, *, deep: bool
+    ) -> tuple[_View, list[CompareTask]]:
         """What the names of a market say, and what is to be compared of it."""
         spec = self.specs.of(market.exchange)
         # Before the listing: whatever it vouches for was durable then.
         vouched = self.lake.vouched(market, spec)
         ledger = self.lake.ledger(market, spec.line)
-        slices = self.lake.slices(market)
+        slices = self.lake.slices(market, versions.readable)
         stems = self.lake.quarantined_stems(market)
-        versions = self.lake.versions(market.exchange)
+        shape = spec.shape()
+        current = [one for one in slices if versions.shapes.get(one.version) == shape]
         shown = Coverage.of(span for piece in slices for span in piece.keep)
         view = _View(market, spec, ledger, shown, vouched, deep)
         for piece in slices:
-            if versions.get(piece.version) != spec.shape():
+            if versions.shapes.get(piece.version) != shape:
                 why = f"v{piece.version} is not known to be of today's spec: {RUN_TRANSFORM}"
                 view.found.hole(Coverage(piece.keep), "missing", why)
             elif not deep:
@@ -170,7 +204,6 @@ class Verify:
             self._absences(view)
         if not deep:
             return view, []
-        current = [one for one in slices if versions.get(one.version) == spec.shape()]
         return view, list(_tasks(view, current))
 
     def _report(self, view: _View) -> Report:
@@ -183,7 +216,10 @@ class Verify:
         stray = _stray(found)
         # Only what was read, and is this market's, says that an origin was lost.
         unsound = {one.key for one in (*found.raw, *found.unread)}
-        lost = ledger.without(lambda name: raw_key(view.market, name) in unsound).lost_origin
+        sound = ledger
+        if unsound:
+            sound = ledger.without(lambda name: raw_key(view.market, name) in unsound)
+        lost = sound.lost_origin
         gone = []
         if lost is not None:
             key = raw_key(view.market, OriginName(lost))

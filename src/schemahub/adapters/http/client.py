@@ -186,7 +186,7 @@ class HttpClient:
                 bytes=reply.wire,
             )
             self._judge(reply, url)
-            date = reply.headers.get("date", "")
+            date = reply.headers.get("Date", "")
             answer = Answer(self._clock.now(), url, reply.status, date, reply.body)
             result = _accepted(read, answer)
         except Failed as failed:
@@ -237,7 +237,7 @@ class HttpClient:
         if status in _TRY_AGAIN or status >= 500:  # noqa: PLR2004  (5xx)
             raise Failed(f"status_{status}", cause, retry_after=self._retry_after(reply))
         if 300 <= status < 400:  # noqa: PLR2004  (3xx)
-            there = line(reply.headers.get("location", "nowhere"))
+            there = line(reply.headers.get("Location", "nowhere"))
             raise BadAnswer(
                 f"{self._title} redirects, and redirects are not followed",
                 f"{url} → {there} (HTTP {status})",
@@ -253,14 +253,14 @@ class HttpClient:
 
     def _retry_after(self, reply: Reply) -> float | None:
         """Retry-After in seconds from now, from either of its forms; None if it says nothing."""
-        text = reply.headers.get("retry-after", "").strip()
+        text = reply.headers.get("Retry-After", "").strip()
         if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text, re.ASCII):
             return float(text)
         until = _moment(text)
         if until is None:
             return None
         # By the server's own clock where it tells it: ours may be wrong.
-        now = _moment(reply.headers.get("date", "")) or self._clock.now()
+        now = _moment(reply.headers.get("Date", "")) or self._clock.now()
         return max(0.0, (until - now).total_seconds())
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import ipaddress
 import re
-import ssl
-import weakref
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+import socket
+import threading
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from http.client import HTTPResponse, IncompleteRead
+from typing import Any
 from urllib.parse import urlsplit
 
 import urllib3
@@ -17,10 +19,10 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from schemahub.adapters.http.body import Decoder
 from schemahub.adapters.http.failure import Failed, line
-from schemahub.adapters.http.h1 import Deadline, Head, Talk
 from schemahub.core.errors import ConfigError
 
 OK = 200
+_PIECE = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +39,10 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """`wire` is the size of the body as it was sent; names of `headers` are in lower case."""
+    """`wire` is the size of the body as it was sent."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: urllib3.HTTPHeaderDict
     body: bytes
     wire: int
 
@@ -57,126 +59,154 @@ class Wire:
         bounds: Bounds,
         monotonic: Callable[[], float],
     ) -> None:
-        self._base = base
         self._bounds = bounds
         self._monotonic = monotonic
-        self._asked_as = (
-            f" HTTP/1.1\r\nHost: {base.netloc}\r\nUser-Agent: {user_agent}\r\n"
-            "Accept: application/json\r\nAccept-Encoding: gzip\r\n\r\n"
-        )
-        # The youngest end is taken first, so that what nobody needs grows old and is closed.
-        self._idle: deque[_Line] = deque()
-        self._pool_size = pool_size
-        weakref.finalize(self, _close, self._idle)
+        self._headers = {
+            "User-Agent": user_agent,
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip",
+        }
+        self._pool = _pool(base, pool_size)
 
     def close(self) -> None:
         """Close the idle connections."""
-        _close(self._idle)
+        self._pool.close()
 
     def get(self, target: str) -> Reply:
         """The whole answer to one GET. Raises Failed if there is none within the bounds."""
         bounds = self._bounds
-        deadline = Deadline(
-            self._monotonic() + bounds.total, bounds.total, bounds.read, self._monotonic
-        )
-        one = self._line()
-        with ExitStack() as undo:
-            # What was not read to its end must not be met by the next request.
-            undo.callback(one.close)
-            head = one.talk.ask(f"GET {target}{self._asked_as}".encode("ascii"), deadline)
-            reply = self._receive(head, one.talk.body(head, deadline))
-            if one.talk.reusable and len(self._idle) < self._pool_size:
+        due = self._monotonic() + bounds.total
+        _now.due, _now.read, _now.monotonic = due, bounds.read, self._monotonic
+        try:
+            response = self._pool.urlopen(
+                "GET",
+                target,
+                headers=self._headers,
+                retries=False,
+                redirect=False,
+                assert_same_host=False,
+                timeout=urllib3.Timeout(bounds.total, connect=bounds.connect, read=bounds.read),
+                preload_content=False,
+                decode_content=False,
+            )
+            with ExitStack() as undo:
+                # What was not read to its end must not be met by the next request.
+                undo.callback(response.close)
+                reply = self._receive(response)
                 undo.pop_all()
-                self._idle.append(one)
+            response.release_conn()
+        except urllib3.exceptions.HTTPError as error:
+            if self._monotonic() >= due:
+                cause = f"no complete answer within {bounds.total:g} s"
+                raise Failed("deadline", cause) from error
+            raise Failed(*_translated(error)) from error
         return reply
 
-    def _receive(self, head: Head, body: Iterator[bytes]) -> Reply:
-        if head.status != OK:
-            said = _start(head, body, self._bounds.complaint)
-            return Reply(head.status, head.headers, said, len(said))
-        decode = Decoder(head.headers.get("content-encoding", ""), self._bounds.decoded)
+    def _receive(self, response: urllib3.BaseHTTPResponse) -> Reply:
+        if response.status != OK:
+            body = _start(response, self._bounds.complaint)
+            return Reply(response.status, response.headers, body, len(body))
+        decode = Decoder(response.headers.get("Content-Encoding", ""), self._bounds.decoded)
         pieces = []
         wire = 0
-        for piece in body:
+        while piece := response.read(_PIECE, decode_content=False):
             wire += len(piece)
             if wire > self._bounds.wire:
                 raise Failed("too_large", f"a body of more than {self._bounds.wire} bytes")
             pieces.append(decode.feed(piece))
         decode.finish()
-        return Reply(head.status, head.headers, b"".join(pieces), wire)
-
-    # ------------------------------------------------------------ connections
-
-    def _line(self) -> _Line:
-        while (idle := _youngest(self._idle)) is not None:
-            if not idle.talk.dropped:
-                return idle
-            idle.close()
-        return self._connected()
-
-    def _connected(self) -> _Line:
-        base, timeout = self._base, self._bounds.connect
-        # Made directly they take no proxy from the environment.
-        connection = (
-            HTTPConnection(base.host, base.port, timeout=timeout)
-            if base.scheme == "http"
-            else HTTPSConnection(base.host, base.port, timeout=timeout, cert_reqs="CERT_REQUIRED")
-        )
-        with ExitStack() as undo:
-            undo.callback(connection.close)
-            try:
-                connection.connect()
-            except (urllib3.exceptions.HTTPError, OSError) as error:
-                raise Failed(*_translated(error)) from error
-            sock = connection.sock
-            if sock is None:
-                raise Failed("connect", "no connection was made")
-            undo.pop_all()
-        return _Line(Talk(sock), connection.close)
+        return Reply(response.status, response.headers, b"".join(pieces), wire)
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """A connection, and how it is closed."""
-
-    talk: Talk
-    close: Callable[[], None]
-
-
-def _youngest(idle: deque[_Line]) -> _Line | None:
-    try:
-        return idle.pop()  # one operation: no other thread gets the same
-    except IndexError:
-        return None
-
-
-def _close(idle: deque[_Line]) -> None:
-    while (one := _youngest(idle)) is not None:
-        one.close()
-
-
-def _start(head: Head, body: Iterator[bytes], most: int) -> bytes:
+def _start(response: urllib3.BaseHTTPResponse, most: int) -> bytes:
     """As much of a complaint as can be read: its status matters, its words are a courtesy."""
-    said = b""
     try:
-        for piece in body:
-            said += piece
-            if len(said) > most:
-                break  # too long to be read to its end
-        return Decoder(head.headers.get("content-encoding", ""), most).feed(said[:most])
-    except Failed:
+        body = response.read(most, decode_content=False) or b""
+        if response.read(1, decode_content=False):
+            response.close()  # too long to be read to its end
+        return Decoder(response.headers.get("Content-Encoding", ""), most).feed(body)
+    except (urllib3.exceptions.HTTPError, Failed):
+        response.close()
         return b""
 
 
-def _translated(error: Exception) -> tuple[str, str]:
+def _translated(error: urllib3.exceptions.HTTPError) -> tuple[str, str]:
     # To urllib3 a connection refused is a kind of timeout.
     if isinstance(error, urllib3.exceptions.NewConnectionError):
         return "connect", line(str(error).rpartition(": ")[2])
-    if isinstance(error, urllib3.exceptions.TimeoutError | TimeoutError):
-        return "timeout", "no connection in time"
-    if isinstance(error, urllib3.exceptions.SSLError | ssl.SSLError):
+    if isinstance(error, urllib3.exceptions.TimeoutError):
+        connecting = isinstance(error, urllib3.exceptions.ConnectTimeoutError)
+        return "timeout", "no connection in time" if connecting else "the answer stopped coming"
+    if isinstance(error, urllib3.exceptions.SSLError):
         return "tls", line(str(error))
+    if any(isinstance(part, IncompleteRead) for part in (error, *error.args)):
+        return "truncated", "the answer ended before its stated length"
     return "connection", line(str(error))
+
+
+# ---------------------------------------------------------------- deadline of a whole answer
+
+
+class _Now(threading.local):
+    """The request that this thread is making."""
+
+    due: float
+    read: float
+    monotonic: Callable[[], float]
+
+
+_now = _Now()
+
+
+class _Punctual(io.RawIOBase):
+    """A socket's bytes until the request's deadline, then TimeoutError.
+
+    A timeout of the socket alone counts from the last byte: one byte now and then, in the
+    headers or the body, would keep it waiting for days.
+    """
+
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
+        super().__init__()
+        self._raw = raw
+        self._sock = sock
+        self._due, self._read, self._monotonic = _now.due, _now.read, _now.monotonic
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:  # noqa: ANN401  (typeshed: WriteableBuffer)
+        left = self._due - self._monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._sock.settimeout(min(self._read, left))
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _PunctualResponse(HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **more: Any) -> None:  # noqa: ANN401
+        super().__init__(sock, *args, **more)
+        # http.client reads the status, headers and body through `fp`, so all are on time.
+        self.fp = io.BufferedReader(_Punctual(self.fp.detach(), sock))
+
+
+class _Connection(HTTPConnection):
+    response_class = _PunctualResponse  # type: ignore[mutable-override]
+
+
+class _SecureConnection(HTTPSConnection):
+    response_class = _PunctualResponse  # type: ignore[mutable-override]
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Connection  # type: ignore[mutable-override]
+
+
+class _SecurePool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection  # type: ignore[mutable-override]
 
 
 # ---------------------------------------------------------------- where to
@@ -220,3 +250,10 @@ def _loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _pool(base: Base, size: int) -> urllib3.HTTPConnectionPool:
+    # Pools made directly take no proxy from the environment.
+    if base.scheme == "http":
+        return _Pool(base.host, base.port, maxsize=size)
+    return _SecurePool(base.host, base.port, maxsize=size, cert_reqs="CERT_REQUIRED")

@@ -7,9 +7,10 @@ import hashlib
 import random
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from itertools import takewhile
 from typing import Any
 
 from schemahub.adapters.store_s3 import faults
@@ -112,6 +113,12 @@ class S3Store:
         ordered = in_byte_order(found, base)
         after = start_after.encode()
         return (entry for entry in ordered if entry.key.encode() > after)
+
+    def keys(self, prefix: str, start_after: str = "", before: str = "") -> Sequence[str]:
+        found = (entry.key for entry in self.list(prefix, start_after))
+        # No page is asked for beyond the one that reaches `before`.
+        end = before.encode()
+        return [*takewhile(lambda key: not end or key.encode() < end, found)]
 
     def folders(self, prefix: str) -> Iterator[str]:
         check_folder(prefix)

@@ -10,19 +10,20 @@ import os
 import re
 import secrets
 import stat
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from schemahub.core.errors import ObjectCorrupt, ObjectMissing, StoreError
-from schemahub.core.keys import check_folder, check_key, check_prefix, is_unicode, refused
+from schemahub.adapters.store_local.errors import NOT_THERE, translated
+from schemahub.adapters.store_local.folder import Names, Run, Scans, chosen, inside
+from schemahub.core.errors import ObjectCorrupt
+from schemahub.core.keys import check_folder, check_key, check_prefix, refused
 from schemahub.ports import Entry
 
 LARGEST = 1 << 30  # bytes of an object: several times the largest part or raw object
-_MOST_SCANS = 100  # of one folder, for two that agree
 _TEMP = re.compile(r"\.[0-9a-f]{24}\.tmp")
-_NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
 
 
 class LocalStore:
@@ -37,8 +38,9 @@ class LocalStore:
         self._root = os.path.abspath(root)
         self._real_root = os.path.realpath(self._root)
         self._settled: set[str] = set()
+        self._scans = Scans()
         if create_root:
-            with _translated("", f"make the folder {self._root}"):
+            with translated("", f"make the folder {self._root}"):
                 self._make(self._root)
 
     def __getstate__(self) -> str:
@@ -49,7 +51,7 @@ class LocalStore:
 
     def create(self, key: str, data: bytes) -> bool:
         path = self._path(key)
-        with _translated(key, "write"):
+        with translated(key, "write"):
             temp = self._write(path, data)
             try:
                 os.link(temp, path)
@@ -69,7 +71,7 @@ class LocalStore:
 
     def read(self, key: str) -> bytes:
         path = self._path(key)
-        with _translated(key, "read", missing=True):
+        with translated(key, "read", missing=True):
             # O_NONBLOCK: a pipe of that name would keep us waiting for its writer.
             flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
             file = os.open(path, flags)
@@ -78,11 +80,17 @@ class LocalStore:
                 return opened.read()
 
     def list(self, prefix: str, start_after: str = "") -> Iterator[Entry]:
-        check_prefix(prefix)
-        folder = prefix.rpartition("/")[0]
-        if folder:
-            self._keep_inside(os.path.join(self._root, folder), folder)
-        return self._walk(f"{folder}/" if folder else "", prefix, start_after)
+        runs = self._below(prefix, start_after)
+        entries = (self._entry(key) for run in runs for key in run)
+        return (entry for entry in entries if entry is not None)
+
+    def keys(self, prefix: str, start_after: str = "", before: str = "") -> Sequence[str]:
+        found: Run = []
+        for run in self._below(prefix, start_after):
+            found += run
+            if before and found and found[-1] >= before:
+                return found[: bisect_left(found, before)]
+        return found
 
     def folders(self, prefix: str) -> Iterator[str]:
         check_folder(prefix)
@@ -92,7 +100,7 @@ class LocalStore:
 
     def put(self, key: str, data: bytes) -> None:
         path = self._path(key)
-        with _translated(key, "write"):
+        with translated(key, "write"):
             temp = self._write(path, data)
             try:
                 os.replace(temp, path)
@@ -104,7 +112,7 @@ class LocalStore:
 
     def delete(self, key: str) -> None:
         path = self._path(key)
-        with _translated(key, "delete"):
+        with translated(key, "delete"):
             if _unlink(path):
                 _fsync_folder(os.path.dirname(path))
 
@@ -128,7 +136,7 @@ class LocalStore:
             raise refused(leftover, "it is no temporary file of a lake")
         folder = os.path.dirname(os.path.join(self._root, leftover))
         self._keep_inside(folder, leftover)
-        with _translated(leftover, "delete"):
+        with translated(leftover, "delete"):
             _unlink(os.path.join(self._root, leftover))
 
     # ------------------------------------------------------------ names
@@ -142,7 +150,7 @@ class LocalStore:
         return path
 
     def _keep_inside(self, folder: str, key: str) -> None:
-        with _translated(key, "resolve"):
+        with translated(key, "resolve"):
             real = os.path.realpath(folder)
         if real != self._real_root and not real.startswith(os.path.join(self._real_root, "")):
             raise refused(key, f"a symbolic link leads out of {self._root}, to {real}")
@@ -191,48 +199,47 @@ class LocalStore:
 
     # ------------------------------------------------------------ listing
 
-    def _walk(self, folder: str, prefix: str, start_after: str) -> Iterator[Entry]:
-        for name, is_folder in self._scan(folder):
-            key = f"{folder}{name}/" if is_folder else folder + name
-            if is_folder:
-                wanted = key.startswith(prefix) or prefix.startswith(key)
-                # All keys below lie before `start_after`, unless it is one of them.
-                passed = key < start_after and not start_after.startswith(key)
-                if wanted and not passed:
-                    yield from self._walk(key, prefix, start_after)
-            elif key.startswith(prefix) and key > start_after:
-                found = self._entry(key)
-                if found is not None:
-                    yield found
+    def _below(self, prefix: str, start_after: str) -> Iterator[Run]:
+        check_prefix(prefix)
+        folder = prefix.rpartition("/")[0]
+        if folder:
+            self._keep_inside(os.path.join(self._root, folder), folder)
+        return self._runs(f"{folder}/" if folder else "", prefix, start_after)
+
+    def _runs(self, folder: str, prefix: str, start_after: str) -> Iterator[Run]:
+        """The keys below `folder` in their order, those between two folders at a time."""
+        files, folders = self._scan(folder)
+        begun = 0
+        for name in folders:
+            stop = bisect_left(files, name)
+            yield chosen(files[begun:stop], folder, prefix, start_after)
+            begun = stop
+            below = folder + name
+            wanted = below.startswith(prefix) or prefix.startswith(below)
+            # All keys below lie before `start_after`, unless it is one of them.
+            passed = below < start_after and not start_after.startswith(below)
+            if wanted and not passed:
+                yield from self._runs(below, prefix, start_after)
+        yield chosen(files[begun:], folder, prefix, start_after)
 
     def _folders(self, prefix: str) -> Iterator[str]:
-        for name, is_folder in sorted(self._scan(prefix)):
-            if is_folder and any(True for _ in self._walk(f"{prefix}{name}/", "", "")):
+        for name in sorted(name[:-1] for name in self._scan(prefix).folders):
+            if self._holds(f"{prefix}{name}/"):
                 yield name
 
-    def _scan(self, folder: str) -> Sequence[tuple[str, bool]]:
-        """Names in `folder` in the order of their keys, and whether they are folders.
+    def _holds(self, folder: str) -> bool:
+        """Whether there is any object below: the first that is met tells, however many follow."""
+        with translated(folder, "list"):
+            if any(True for _ in inside(os.path.join(self._root, folder))):
+                return True
+        return any(self._runs(folder, "", ""))
 
-        While names come and go one scan may miss a name that was there all the time; two
-        that agree did not.
-        """
-        path = os.path.join(self._root, folder)
-        last = None
-        for _ in range(_MOST_SCANS):
-            with _translated(folder, "list"):
-                found = _names(path)
-            if found == last:
-                # A folder's keys go on with `/`, which sorts after `-` and `.`.
-                return sorted(found, key=lambda each: each[0] + "/" if each[1] else each[0])
-            last = found
-        raise StoreError(
-            f"{path} cannot be listed",
-            f"{_MOST_SCANS} scans in a row all found something else",
-            "find out who writes into this folder so fast",
-        )
+    def _scan(self, folder: str) -> Names:
+        with translated(folder, "list"):
+            return self._scans.names(os.path.join(self._root, folder))
 
     def _entry(self, key: str) -> Entry | None:
-        with _translated(key, "list"):
+        with translated(key, "list"):
             try:
                 found = os.lstat(os.path.join(self._root, key))
             except FileNotFoundError:
@@ -240,32 +247,20 @@ class LocalStore:
             return Entry(key, found.st_size, _moment(found))
 
 
-def _names(path: str) -> set[tuple[str, bool]]:
-    found = set()
-    try:
-        with os.scandir(path) as scan:
-            for entry in scan:
-                name = entry.name
-                if name.startswith(".") or "\\" in name or not is_unicode(name):
-                    continue
-                if entry.is_dir(follow_symlinks=False):
-                    found.add((name, True))
-                elif entry.is_file(follow_symlinks=False):
-                    found.add((name, False))
-    except (FileNotFoundError, NotADirectoryError):
-        return set()
-    return found
-
-
 def _unlink(path: str) -> bool:
     """Whether it was there."""
     try:
         os.unlink(path)
     except OSError as error:
-        if error.errno in _NOT_THERE:
+        if error.errno in NOT_THERE:
             return False
         raise
     return True
+
+
+def _unlink_if_there(path: str) -> None:
+    with suppress(OSError):
+        os.unlink(path)
 
 
 def _check_file(found: os.stat_result, key: str) -> None:
@@ -311,44 +306,3 @@ def _fsync_folder(path: str) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
-
-
-# ---------------------------------------------------------------- errors
-
-_FULL = ("the disk is full", "free some space, then run the same command again")
-_FORBIDDEN = ("it may not be written or read by this user", "check the lake's permissions")
-_MEANINGS = {
-    errno.ENOSPC: _FULL,
-    errno.EDQUOT: ("the disk quota is used up", _FULL[1]),
-    errno.EFBIG: ("the file would be larger than allowed", "check `ulimit -f`"),
-    errno.EROFS: ("the disk is read-only", "choose another --lake, or mount it writable"),
-    errno.EACCES: _FORBIDDEN,
-    errno.EPERM: ("the system forbids it", "a lake needs a disk with hard links; check --lake"),
-    errno.ENOTSUP: ("the disk has no hard links", "choose a --lake on another disk"),
-    errno.ENAMETOOLONG: ("the name is too long for this disk", "choose a --lake nearer the top"),
-    errno.ENOTDIR: ("a folder on its way is a file", "check --lake, or move that file away"),
-    errno.EISDIR: ("there is a folder of that name", "check --lake, or move that folder away"),
-    errno.ELOOP: ("it is a symbolic link", "a lake holds plain files only; move it away"),
-    errno.EMFILE: ("too many files are open", "raise `ulimit -n`, or use fewer --workers"),
-    errno.EIO: ("the disk fails", "check the disk before anything else"),
-}
-
-
-def _unlink_if_there(path: str) -> None:
-    with suppress(OSError):
-        os.unlink(path)
-
-
-@contextmanager
-def _translated(key: str, verb: str, *, missing: bool = False) -> Iterator[None]:
-    """OSErrors become StoreErrors here and nowhere else."""
-    try:
-        yield
-    except OSError as error:
-        what = f"cannot {verb} {key}".rstrip()
-        if missing and error.errno in _NOT_THERE:
-            raise ObjectMissing(f"{key} is not there", str(error)) from error
-        meaning, do = _MEANINGS.get(
-            error.errno or 0, ("the system refuses", "see the system's message above")
-        )
-        raise StoreError(what, f"{meaning}: {error}", do) from error
