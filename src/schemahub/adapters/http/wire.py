@@ -190,7 +190,7 @@ class _PunctualResponse(HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **more: Any) -> None:  # noqa: ANN401
         super().__init__(sock, *args, **more)
         # http.client reads the status, headers and body through `fp`, so all are on time.
-        self.fp = io.BufferedReader(_Punctual(self.fp.detach(), sock))
+        self.fp = io.BufferedReader(_Punctual(self.fp.detach(), sock), _PIECE)
 
 
 class _Connection(HTTPConnection):
