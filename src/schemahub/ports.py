@@ -232,6 +232,25 @@ class Part:
     facts: PartFacts
 
 
+class Bars(Protocol):
+    """The minute bars of a part, made as its rows go by; a file beside it."""
+
+    def add(self, rows: Rows) -> None:
+        """The next rows of the part, in axis order."""
+        ...
+
+    def encode(self, facts: PartFacts) -> bytes | None:
+        """The bars of all rows that were added; None if a sum has more digits than a decimal.
+
+        Who reads them may merge them with those of the parts beside it.
+        """
+        ...
+
+    def check(self, data: bytes, key: str, facts: PartFacts) -> None:
+        """Raises ObjectCorrupt if `data` is not the bars of this part and of these rows."""
+        ...
+
+
 class Table(Protocol):
     """Parts as files that a query engine reads."""
 
@@ -264,6 +283,10 @@ class Table(Protocol):
 
     def digest(self, batches: Iterable[Rows]) -> str:
         """The content digest of rows, whatever their batches; leaves out `ingest_ts`."""
+        ...
+
+    def bars(self) -> Bars:
+        """The bars of a part whose rows are still to come."""
         ...
 
     def differing(self, left: Rows, right: Rows) -> Differing:
