@@ -50,8 +50,11 @@ _COLUMNS = tuple(column.name for column in UNIFIED_SCHEMA)
 class Backend(Protocol):
     """What the API needs of a lake; app wires it."""
 
-    def slices(self, market: Market | None) -> Sequence[FileSlice]:
-        """The live files of one market, or of all; resolved afresh at each call."""
+    def slices(self, market: Market | None, *, bars: bool = False) -> Sequence[FileSlice]:
+        """The live files of one market, or of all; resolved afresh at each call.
+
+        With `bars` also those of the minute bars beside them, for who reads these.
+        """
         ...
 
     def market_rows(self) -> Sequence[MarketRow]: ...
@@ -151,7 +154,9 @@ class Lake:
 
         `params` are bound to ? or $name. Refused and wrong queries raise UsageError when run.
         """
-        source = self._source(lambda: self._slices(None), self._backend.market_rows)
+        source = self._source(
+            lambda: self._backend.slices(None, bars=True), self._backend.market_rows
+        )
         return Rows(source, query, params, title=query.strip())
 
     def markets(self) -> Rows:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from schemahub.adapters.store_local import LocalStore
 from schemahub.app.environment import configure
 from schemahub.app.wiring import App
-from schemahub.core.layout import Market, part_key
+from schemahub.core.layout import Market, bars_key, part_key
 from schemahub.core.ledger import Ledger
 from schemahub.core.parts import Slice
 from schemahub.core.span import Coverage
+from schemahub.pipelines.bars import there
 from schemahub.pipelines.seed import Seed, read_seed
 from schemahub.ports import Objects
 
@@ -37,25 +38,35 @@ class LakeBackend:
         store = self.app.store
         return None if isinstance(store, LocalStore) else store
 
-    def slices(self, market: Market | None) -> list[FileSlice]:
+    def slices(self, market: Market | None, *, bars: bool = False) -> list[FileSlice]:
         from schemahub.adapters.duck import FileSlice
 
-        lake = self.app.lake
+        lake, locate = self.app.lake, self.app.store.locate
         found = []
         for one in [market] if market else lake.table_markets():
             slices = lake.slices(one)
             timed = self._timed(one, slices)
+            held = self._bars(one, slices) if bars else set()
             found += [
                 FileSlice(
-                    self.app.store.locate(part_key(piece.version, one, piece.part)),
+                    locate(part_key(piece.version, one, piece.part)),
                     one,
                     piece.part,
                     None if piece.whole else piece.keep,
                     timed,
+                    locate(bars_key(part_key(piece.version, one, piece.part)))
+                    if piece in held
+                    else None,
                 )
                 for piece in slices
             ]
         return found
+
+    def _bars(self, market: Market, slices: Sequence[Slice]) -> set[Slice]:
+        """Those that are read whole and have bars."""
+        lake = self.app.lake
+        held = {one: there(lake, one, market) for one in {piece.version for piece in slices}}
+        return {piece for piece in slices if piece.whole and piece.part in held[piece.version]}
 
     def _timed(self, market: Market, slices: Sequence[Slice]) -> bool:
         """Whether the market's positions are times.

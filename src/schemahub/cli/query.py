@@ -58,7 +58,9 @@ def show(shell: Shell, sql: str, form: Any = "table", rows: int = TABLE_ROWS) ->
     for left in reversed(range(TRIES)):
         out = _Counted(sys.stdout.buffer)
         try:
-            with Duck(backend.slices(None), backend.market_rows(), objects=backend.objects) as duck:
+            with Duck(
+                backend.slices(None, bars=True), backend.market_rows(), objects=backend.objects
+            ) as duck:
                 with duck.sql(sql) as result:
                     render(result, form, out, sys.stderr, rows=rows)  # type: ignore[arg-type]
                 return

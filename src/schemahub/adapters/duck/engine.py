@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import duckdb
 
-from schemahub.adapters.duck import views
+from schemahub.adapters.duck import bars, views
 from schemahub.adapters.duck.faults import FAULTS, fault
 from schemahub.adapters.duck.frames import market_table
 from schemahub.adapters.duck.guard import admit
@@ -47,7 +47,8 @@ class Duck:
         memory_limit: str | None = None,
         temp_dir: Path | None = None,
     ) -> None:
-        self._locations = [s.location for s in slices]
+        files = bars.bar_files(slices)
+        self._locations = [s.location for s in (*slices, *files)]
         self._remote = None if objects is None else Remote(objects, slices)
         try:
             self._connection = _connect(threads, memory_limit, temp_dir)
@@ -75,13 +76,18 @@ class Duck:
         run(f"SET allowed_paths = {views.array(dict.fromkeys(files))}")
         run("SET enable_external_access = false")
         run("SET lock_configuration = true")
+        rest = bars.without_bars(slices)
         if self._remote is None:
             run(f"CREATE VIEW trades AS {views.trades_view(slices)}")
+            held, others = bars.held_bars(bars.bar_files(slices)), views.trades_view(rest)
         else:
             self._remote.lend(self._connection)
             run(f"CREATE VIEW trades AS {views.lent_view(self._remote.tables)}")
+            held = bars.lent_bars(self._remote.bars)
+            others = views.lent_view(self._remote.without_bars)
         run(f"CREATE VIEW trades_float AS {views.trades_float_view()}")
-        run(f"CREATE VIEW bars_1m AS {views.bars_view(views.timed_exchanges(slices))}")
+        source = "trades" if held is None else f"({others})" if rest else ""
+        run(f"CREATE VIEW bars_1m AS {bars.bars_view(source, bars.timed_exchanges(slices), held)}")
 
     def sql(self, query: str, params: Params = None) -> Result:
         """Start `query`, with `params` bound to its ? or $name; the rows come by streaming.
