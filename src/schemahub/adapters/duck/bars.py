@@ -9,11 +9,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from schemahub.adapters.duck.views import FileSlice, Lent, branch, by_market, literal, union
+from schemahub.core.layout import Market
 
 _FROM_BARS = (
     "bar_ts, open, high, low, close, volume, quote_volume, buy_volume, trades, "
     "first_position, last_position"
 )
+_BARS = _FROM_BARS.replace(
+    "first_position", "quote_volume::DOUBLE / volume::DOUBLE AS vwap, first_position"
+)
+_WITH_VWAP = f"SELECT exchange, symbol, {_BARS}"
+_MONDAY = 4 * 86_400_000_000  # 1970-01-05, in µs
 
 _UNIT = "0.00000001::DECIMAL(8,8)"  # quote_volume counts in these: 8 places
 _HALF = "0.000000005::DECIMAL(24,24)"
@@ -41,11 +47,7 @@ def bars_view(trades: str, timed: Sequence[str], bars: str | None = None) -> str
     """
     computed = _bars_of(trades, timed) if trades else None
     told = [one for one in (bars, computed) if one]
-    return (
-        "SELECT exchange, symbol, bar_ts, open, high, low, close, volume, quote_volume, "  # noqa: S608
-        "buy_volume, trades, quote_volume::DOUBLE / volume::DOUBLE AS vwap, first_position, "
-        f"last_position FROM ({merged(union(told)) if bars else told[0]})"
-    )
+    return f"{_WITH_VWAP} FROM ({merged(union(told)) if bars else told[0]})"
 
 
 def merged(bars: str) -> str:
@@ -59,6 +61,30 @@ SELECT exchange, symbol, bar_ts, arg_min(open, first_position) AS open, max(high
     sum(trades)::BIGINT AS trades, min(first_position) AS first_position,
     max(last_position) AS last_position
 FROM ({bars}) GROUP BY exchange, symbol, bar_ts"""  # noqa: S608
+
+
+def bars_every(step: int, where: str) -> str:
+    """Bars of `step` µs, counted from a Monday, 00:00 UTC, put together from those of a minute."""
+    at = f"(epoch_us(bar_ts) - {_MONDAY}) // {step} * {step} + {_MONDAY}"
+    columns = _FROM_BARS.removeprefix("bar_ts, ")
+    minutes = f"SELECT exchange, symbol, make_timestamptz({at}) AS bar_ts, {columns} FROM bars_1m"  # noqa: S608
+    return f"{_WITH_VWAP} FROM ({merged(minutes + where)}) ORDER BY bar_ts"
+
+
+def trades_to_cut(where: str, *, timed: bool) -> str:
+    """What bars are cut from (cut.py), in axis order."""
+    position = "epoch_us(trade_ts)" if timed else "trade_id"
+    return (
+        f"SELECT {position} AS position, trade_ts, side, price, quantity, "  # noqa: S608
+        f"quote::DECIMAL(38,0) AS quote FROM ({_quotes('trades', where)})"
+    )
+
+
+def cut_view(table: str, market: Market) -> str:
+    """What was cut, with its market and the mean price."""
+    names = f"{literal(market.exchange)} AS exchange, {literal(market.symbol)} AS symbol"
+    columns = _BARS.replace("bar_ts", "bar_ts, close_ts")
+    return f"SELECT {names}, {columns} FROM {table}"  # noqa: S608
 
 
 def bar_files(slices: Sequence[FileSlice]) -> list[FileSlice]:

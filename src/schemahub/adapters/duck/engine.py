@@ -9,15 +9,19 @@ from types import TracebackType
 from typing import Any, Self
 
 import duckdb
+import pyarrow as pa
 
 from schemahub.adapters.duck import bars, views
+from schemahub.adapters.duck.cut import cut_bars
 from schemahub.adapters.duck.faults import FAULTS, fault
 from schemahub.adapters.duck.frames import market_table
 from schemahub.adapters.duck.guard import admit
 from schemahub.adapters.duck.remote import Remote
 from schemahub.adapters.duck.result import Result
 from schemahub.adapters.duck.views import FileSlice, MarketRow
+from schemahub.core.bars import Cut
 from schemahub.core.errors import SchemaHubError, UsageError
+from schemahub.core.layout import Market
 from schemahub.ports import Objects
 
 Params = Sequence[Any] | Mapping[str, Any] | None
@@ -47,6 +51,7 @@ class Duck:
         memory_limit: str | None = None,
         temp_dir: Path | None = None,
     ) -> None:
+        self._timed = any(one.timed for one in slices)
         files = bars.bar_files(slices)
         self._locations = [s.location for s in (*slices, *files)]
         self._remote = None if objects is None else Remote(objects, slices)
@@ -107,6 +112,23 @@ class Duck:
                 return result
         except FAULTS as error:
             raise self._fault(error) from error
+
+    def bars(self, market: Market, where: str, params: Params, cut: Cut) -> Result:
+        """Bars that are cut from the trades of this market, of `where` a clause or nothing.
+
+        The trades stream through, the bars are held in memory. Raises as `sql` does.
+        """
+        with self.sql(bars.trades_to_cut(where, timed=self._timed), params) as trades:
+            try:
+                table = cut_bars(trades.batches(), cut)
+            except pa.ArrowInvalid as error:
+                raise UsageError(
+                    "a bar does not fit its columns", str(error), "cut the bars smaller"
+                ) from None
+        cursor = self._connection.cursor()
+        cursor.register("cut", table)
+        cursor.execute(bars.cut_view("cut", market))
+        return Result(cursor, self._fault, self._check)
 
     def _fault(self, error: Exception) -> SchemaHubError:
         told = self._remote.error if self._remote else None
