@@ -74,7 +74,7 @@ class Rows:
         """All rows as a pyarrow.Table; prices and quantities are decimal128(38, 12)."""
         for left in reversed(range(_TRIES)):
             try:
-                with self.source() as duck, self.result(duck) as result:
+                with self.source() as duck, answer(self, duck) as result:
                     schema, batches = result.stream()
                     return join(_first(batches, self.limit), schema)
             except ObjectMissing:
@@ -127,7 +127,7 @@ class Rows:
         """The first rows if they cost little, at most 20; the query's title otherwise."""
         if not self.shown:
             return f"<code>{escape(repr(self))}</code>"
-        with self.source() as duck, self.result(duck) as result:
+        with self.source() as duck, answer(self, duck) as result:
             few = _SHOWN if self.limit is None else min(self.limit, _SHOWN)
             names = [name for name, _ in result.columns]
             rows = list(islice(result.rows_text(), few))
@@ -138,16 +138,17 @@ class Rows:
         )
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
-    def result(self, duck: Duck) -> Result:
-        """What is asked of a connection that `source` gave; it is read once."""
-        if self.cut is None:
-            return duck.sql(self.query, self.params)
-        market, cut = self.cut
-        return duck.bars(market, self.query, self.params, cut)
-
     def _stream(self, rows: int) -> Generator[RecordBatch, None, None]:
-        with self.source() as duck, self.result(duck) as result:
+        with self.source() as duck, answer(self, duck) as result:
             yield from _first(result.batches(rows), self.limit)
+
+
+def answer(rows: Rows, duck: Duck) -> Result:
+    """What `rows` asks of a connection that its source gave."""
+    if rows.cut is None:
+        return duck.sql(rows.query, rows.params)
+    market, cut = rows.cut
+    return duck.bars(market, rows.query, rows.params, cut)
 
 
 class Trades(Rows):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import click
@@ -38,6 +39,7 @@ def command(shell: Shell, /, **options: Any) -> int:
       schemahub bars BTC-USD --dollars 1000000 --output parquet > bars.parquet
     """
     from schemahub.api import Lake
+    from schemahub.rows import answer
 
     shell.app.require_lake()
     (market,) = shell.app.stored_markets([options["market"]], explicit_exchange(shell))
@@ -51,5 +53,5 @@ def command(shell: Shell, /, **options: Any) -> int:
         dollars=options["dollars"],
     )
     form = "json" if options["as_json"] else options["output"] or "table"
-    aside(shell, lambda: write(found.source, found.result, form, options["rows"]))
+    aside(shell, lambda: write(found.source, partial(answer, found), form, options["rows"]))
     return 0

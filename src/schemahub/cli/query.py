@@ -77,7 +77,7 @@ def write(
         try:
             with source() as duck, ask(duck) as result:
                 render(result, form, out, sys.stderr, rows=rows)  # type: ignore[arg-type]
-            return
+                return
         except ObjectMissing:
             # A part was superseded and deleted while it was read: begin again, if nothing of
             # the old list was shown yet.
