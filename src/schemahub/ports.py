@@ -233,17 +233,12 @@ class Part:
 
 
 class Bars(Protocol):
-    """The minute bars of a part, made as its rows go by; a file beside it."""
+    """The minute bars of a part, made as its rows go by in axis order; a file beside it."""
 
-    def add(self, rows: Rows) -> None:
-        """The next rows of the part, in axis order."""
-        ...
+    def add(self, rows: Rows) -> None: ...
 
     def encode(self, facts: PartFacts) -> bytes | None:
-        """The bars of all rows that were added; None if a sum has more digits than a decimal.
-
-        Who reads them may merge them with those of the parts beside it.
-        """
+        """The bars of all rows that were added; None if a sum has more digits than a decimal."""
         ...
 
     def check(self, data: bytes, key: str, facts: PartFacts) -> None:
@@ -285,9 +280,7 @@ class Table(Protocol):
         """The content digest of rows, whatever their batches; leaves out `ingest_ts`."""
         ...
 
-    def bars(self) -> Bars:
-        """The bars of a part whose rows are still to come."""
-        ...
+    def bars(self) -> Bars: ...
 
     def differing(self, left: Rows, right: Rows) -> Differing:
         """Which rows are only on one side or differ in more than `ingest_ts`."""

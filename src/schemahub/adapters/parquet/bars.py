@@ -89,6 +89,7 @@ class ParquetBars:
             compression="zstd",
             compression_level=3,
             use_dictionary=["exchange", "symbol"],
+            write_statistics=["bar_ts"],
             write_page_checksum=True,
             version="2.6",
             store_schema=False,
