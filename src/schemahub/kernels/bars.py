@@ -117,7 +117,7 @@ def _quote(p0: np.uint64, p1: np.uint64, q0: np.uint64, q1: np.uint64) -> int:
     """
     low, high = p0 * q0, _upper(p0, q0)
     if p1 | q1 != _NONE:
-        if p1 != _NONE and q1 != _NONE:  # noqa: PLR1714  (numbers of 64 bits, compiled)
+        if p1 != _NONE and q1 != _NONE:
             return -1
         wide, narrow = (p1, q0) if p1 != _NONE else (q1, p0)
         more = wide * narrow
@@ -163,7 +163,7 @@ def _add(sums: Halves, which: int, run: int, low: np.uint64, high: np.uint64) ->
 
 
 @compiled
-def _fold(  # noqa: PLR0913, PLR0917, C901  (one loop, its inputs and its outputs)
+def _fold(
     price: Halves, quantity: Halves, ts: Longs, position: Longs,
     offsets: Offsets, words: Bytes, sided: bool,  # noqa: FBT001
     minute: Longs, first: Longs, last: Longs, trades: Longs, prices: Halves, sums: Halves,
