@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from schemahub.adapters.parquet import ParquetTable, bars
-from schemahub.ports import Rows
+from schemahub.ports import Bars, Rows
 
 
 def main(how: str, *files: str) -> None:
@@ -25,15 +25,15 @@ def main(how: str, *files: str) -> None:
     table.bars().add(parts[0][1][0])
     loading = time.process_time() - started
     started = time.process_time()
-    made = [_made(batches).encode(facts) for facts, batches in parts]
+    made = [_made(table, batches).encode(facts) for facts, batches in parts]
     spent = time.process_time() - started
     rows = sum(facts.rows for facts, _ in parts)
     size = sum(len(data) for data in made if data is not None)
     print(json.dumps({"rows": rows, "seconds": spent, "loading": loading, "bytes": size}))
 
 
-def _made(batches: list[Rows]) -> bars.ParquetBars:
-    found = bars.ParquetBars()
+def _made(table: ParquetTable, batches: list[Rows]) -> Bars:
+    found = table.bars()
     for one in batches:
         found.add(one)
     return found

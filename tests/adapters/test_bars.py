@@ -153,6 +153,7 @@ def test_the_kernel_is_used_for_everyday_trades_and_refuses_only_what_is_odd() -
     assert taken(replace(usual, price=Decimal("0.00001234"), quantity=Decimal(10**13)))
     assert not taken(usual, replace(usual, side=None))
     assert not taken(replace(usual, side="byu"))
+    assert not taken(replace(usual, side=""))
     assert not taken(replace(usual, price=Decimal(10**25)))
     assert not taken(replace(usual, price=Decimal(10**13), quantity=Decimal(1)))
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 MINUTE = 60_000_000
 QUOTE_SCALE = 8
 QUOTE = pa.decimal128(PRECISION, QUOTE_SCALE)
-# The kernel takes half a second to load, once a process: from about so many rows on it pays.
-KERNEL_ROWS = 1 << 20
+# Loading the kernel costs as much as this many rows do without it.
+KERNEL_ROWS = 1 << 17
 
 _MINUTES = pa.schema(
     [
@@ -52,13 +52,25 @@ _MOST = pa.scalar(10**6, DECIMAL), pa.scalar(10**7, DECIMAL)
 _MANY = pa.decimal256(PRECISION - 1, SCALE), pa.decimal256(PRECISION, SCALE)
 _SUMS = {"volume": SCALE, "quote_volume": QUOTE_SCALE, "buy_volume": SCALE}
 _DIGEST = "schemahub.digest"
-_seen = [0]  # rows, by this process
+
+
+class Shown:
+    """How many rows this process made bars of so far: who sees few never loads the kernel."""
+
+    def __init__(self) -> None:
+        self._rows = 0
+
+    def add(self, rows: int) -> bool:
+        """Whether the kernel is worth it by now, and there."""
+        self._rows += rows
+        return self._rows >= KERNEL_ROWS and installed()
 
 
 class ParquetBars:
     """Implements ports.Bars."""
 
-    def __init__(self) -> None:
+    def __init__(self, shown: Shown) -> None:
+        self._shown = shown
         self._found: list[pa.Table] = []
         self._fits = True
 
@@ -68,8 +80,7 @@ class ParquetBars:
             raise TypeError(msg)
         if not self._fits or not len(rows):
             return
-        _seen[0] += len(rows)
-        fast = _seen[0] >= KERNEL_ROWS and installed()
+        fast = self._shown.add(len(rows))
         try:
             for batch in rows.table.to_batches():
                 places = batch["trade_ts" if rows.line.timed else ID].cast(pa.int64())
@@ -198,10 +209,13 @@ def fast_minutes(batch: pa.RecordBatch, places: pa.Array) -> pa.Table | None:
     side = batch["side"]
     if side.type != pa.string() or side.null_count not in {0, len(side)}:
         return None
+    words = side.buffers()[2]
+    if not side.null_count and not (words and words.size):
+        return None
     given = (batch["price"], batch["quantity"], batch["trade_ts"], places)
     if any(column.null_count for column in given):
         return None
-    told = None if side.null_count else (_values(side, 4, 1), memoryview(side.buffers()[2]))
+    told = None if side.null_count else (_values(side, 4, 1), memoryview(words))
     price, quantity, ts, position = (_values(column) for column in given)
     found = bars.runs(price, quantity, ts, position, told)
     return None if found is None else _table(found, sided=told is not None)

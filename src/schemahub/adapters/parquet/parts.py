@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from schemahub.adapters.parquet.bars import ParquetBars
+from schemahub.adapters.parquet.bars import ParquetBars, Shown
 from schemahub.adapters.parquet.schema import ARROW_SCHEMA, ID, ArrowRows, Order
 from schemahub.adapters.parquet.seal import OPEN, SEAL, check_seal, sealed
 from schemahub.core.axis import AXES, Axis
@@ -38,6 +38,9 @@ _SIDES = ("buy", "sell")
 
 class ParquetTable:
     """Implements ports.Table."""
+
+    def __init__(self) -> None:
+        self._shown = Shown()
 
     def encode(  # noqa: PLR0913, PLR0917  (as ports.Table has it)
         self,
@@ -122,7 +125,7 @@ class ParquetTable:
         return digest.hex()
 
     def bars(self) -> Bars:
-        return ParquetBars()
+        return ParquetBars(self._shown)
 
     def differing(self, left: Rows, right: Rows) -> Differing:
         mine, theirs = _content(_table(left)), _content(_table(right))
