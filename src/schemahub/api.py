@@ -22,7 +22,7 @@ from schemahub.core.layout import Market, spelt
 from schemahub.core.span import Coverage
 from schemahub.core.trade import UNIFIED_SCHEMA
 from schemahub.ports import Objects
-from schemahub.rows import Params, Rows, Trades
+from schemahub.rows import Params, Rows, Trades, reads_bars
 
 MarketNames = str | Market | Sequence[str | Market] | None
 Instant = times.Instant | None
@@ -135,8 +135,9 @@ class Lake:
 
         `params` are bound to ? or $name. Refused and wrong queries raise UsageError when run.
         """
+        bars = reads_bars(query)
         source = self._source(
-            lambda: self._backend.slices(None, bars=True), self._backend.market_rows
+            lambda: self._backend.slices(None, bars=bars), self._backend.market_rows
         )
         return Rows(source, query, params, title=query.strip())
 

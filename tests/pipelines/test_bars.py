@@ -14,6 +14,7 @@ from schemahub.adapters.duck import Duck, FileSlice
 from schemahub.adapters.parquet import ParquetTable
 from schemahub.adapters.parquet import bars as files
 from schemahub.adapters.store_local import LocalStore
+from schemahub.core.errors import ObjectCorrupt
 from schemahub.core.layout import bars_key, bars_prefix, part_key
 from schemahub.core.span import Span
 from schemahub.kernels import installed
@@ -23,7 +24,7 @@ from schemahub.pipelines.source import Source
 from schemahub.ports import Refused, Store
 from tests.pipelines.axis_lake import AxisLake, seconds, small_axes, trades
 from tests.pipelines.raw_lake import BTC, RawLake, small_cells
-from tests.pipelines.stores import Killed, Meddled, Mortal
+from tests.pipelines.stores import Killed, Meddled, Mortal, Wrapped
 
 pytestmark = [pytest.mark.usefixtures("small_cells")]
 __all__ = ["small_axes", "small_cells"]
@@ -373,6 +374,21 @@ def test_who_made_bars_of_a_part_that_was_replaced_changes_nothing(raw: RawLake)
     bars.store(raw.lake, table, key, table.facts(data, key), late)
     assert raw.store.read(bars_key(key)) == before
     assert_bars(raw)
+
+
+def test_bars_that_the_store_itself_finds_damaged_are_not_the_parts_fault(raw: RawLake) -> None:
+    raw.transformed()
+    key = keys(raw)[1]
+
+    class Rotten(Wrapped):
+        def read(self, key_: str) -> bytes:
+            if key_ == key:
+                raise ObjectCorrupt(key, "its checksum is another")
+            return self.inner.read(key_)
+
+    report = replace(raw, store=Rotten(raw.store)).report()
+    assert (report.bad_bars, report.bad_parts) == ((key,), ())
+    assert report.certificate.status == "proven"
 
 
 def test_a_shallow_look_reads_no_bars(raw: RawLake) -> None:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from schemahub.adapters.store_local import LocalStore
 from schemahub.app.environment import configure
 from schemahub.app.wiring import App
-from schemahub.core.layout import Market, bars_key, part_key
+from schemahub.core.layout import BARS, Market, bars_key, part_key, part_prefix
 from schemahub.core.ledger import Ledger
 from schemahub.core.parts import Slice
-from schemahub.core.span import Coverage
-from schemahub.pipelines.bars import there
+from schemahub.core.span import Coverage, Span
+from schemahub.pipelines.bars import listed
 from schemahub.pipelines.seed import Seed, read_seed
 from schemahub.ports import Objects
 
@@ -43,10 +43,12 @@ class LakeBackend:
 
         lake, locate = self.app.lake, self.app.store.locate
         found = []
+        # Of all markets one listing, not one a market.
+        beside = listed(lake, BARS) if bars and market is None else None
         for one in [market] if market else lake.table_markets():
             slices = lake.slices(one)
             timed = self._timed(one, slices)
-            held = self._bars(one, slices) if bars else set()
+            held = self._with_bars(one, slices, beside) if bars else set()
             found += [
                 FileSlice(
                     locate(part_key(piece.version, one, piece.part)),
@@ -62,11 +64,22 @@ class LakeBackend:
             ]
         return found
 
-    def _bars(self, market: Market, slices: Sequence[Slice]) -> set[Slice]:
-        """Those that are read whole and have bars."""
+    def _with_bars(
+        self, market: Market, slices: Sequence[Slice], beside: Mapping[str, set[Span]] | None
+    ) -> set[Slice]:
+        """Those that are read whole and have bars; `beside` are the bars of all markets."""
         lake = self.app.lake
-        held = {one: there(lake, one, market) for one in {piece.version for piece in slices}}
-        return {piece for piece in slices if piece.whole and piece.part in held[piece.version]}
+        folders = {
+            version: bars_key(part_prefix(version, market))
+            for version in {piece.version for piece in slices}
+        }
+        if beside is None:
+            beside = {one: listed(lake, one).get(one, set()) for one in folders.values()}
+        return {
+            piece
+            for piece in slices
+            if piece.whole and piece.part in beside.get(folders[piece.version], ())
+        }
 
     def _timed(self, market: Market, slices: Sequence[Slice]) -> bool:
         """Whether the market's positions are times.

@@ -58,11 +58,12 @@ def aside(shell: Shell, work: Callable[[], None]) -> None:
 def show(shell: Shell, sql: str, form: Any = "table", rows: int = TABLE_ROWS) -> None:
     """Writes the result of `sql` to stdout. Raises UsageError for SQL that is not allowed."""
     from schemahub.adapters.duck import Duck
+    from schemahub.rows import reads_bars
 
     backend = shell.app.backend()
 
     def duck() -> Duck:
-        slices = backend.slices(None, bars=True)
+        slices = backend.slices(None, bars=reads_bars(sql))
         return Duck(slices, backend.market_rows(), objects=backend.objects)
 
     write(duck, lambda duck: duck.sql(sql), form, rows)

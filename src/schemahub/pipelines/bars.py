@@ -97,7 +97,7 @@ def lacking(lake: Lake, version: int, markets: Sequence[Market]) -> Iterator[Bar
         return
     one = len(markets) == 1
     prefix = part_prefix(version, markets[0]) if one else table_prefix(version, markets[0].exchange)
-    there, have = _listed(lake, prefix), _listed(lake, bars_key(prefix))
+    there, have = listed(lake, prefix), listed(lake, bars_key(prefix))
     for market in markets:
         folder = part_prefix(version, market)
         with_bars = have.get(bars_key(folder), set())
@@ -106,8 +106,8 @@ def lacking(lake: Lake, version: int, markets: Sequence[Market]) -> Iterator[Bar
                 yield BarsTask(market, version, span)
 
 
-def _listed(lake: Lake, prefix: str) -> dict[str, set[Span]]:
-    """The parts, or their bars, by folder."""
+def listed(lake: Lake, prefix: str) -> dict[str, set[Span]]:
+    """The parts whose files, or whose bars, lie under a prefix, by folder; live or not."""
     found: dict[str, set[Span]] = {}
     for entry in lake.store.list(prefix):
         folder, slash, name = entry.key.rpartition("/")
@@ -120,7 +120,7 @@ def _listed(lake: Lake, prefix: str) -> dict[str, set[Span]]:
 def there(lake: Lake, version: int, market: Market) -> set[Span]:
     """The parts of a market of which there are bars, live or not."""
     prefix = bars_key(part_prefix(version, market))
-    return _listed(lake, prefix).get(prefix, set())
+    return listed(lake, prefix).get(prefix, set())
 
 
 def remove_part(lake: Lake, key: str) -> None:

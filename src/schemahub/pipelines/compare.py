@@ -245,16 +245,22 @@ class _HeldBars:
         self._key = bars_key(part.key)
         self._facts = part.facts
         self._bars = table.bars()
+        self._data: bytes | None = None
+        self._why = ""
         try:
-            self._data: bytes | None = lake.store.read(self._key)
+            self._data = lake.store.read(self._key)
         except ObjectMissing:
-            self._data = None  # readers compute them, transform makes them
+            pass  # readers compute them, transform makes them
+        except ObjectCorrupt as error:
+            self._why = error.why
 
     def watch(self, rows: Iterator[Rows]) -> Iterator[Rows]:
         return rows if self._data is None else watched(rows, self._bars)
 
     def damage(self, part: Span) -> Iterator[Damaged]:
         """After the last row."""
+        if self._why:
+            yield Damaged(self._key, part, self._why)
         if self._data is None:
             return
         try:
