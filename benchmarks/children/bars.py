@@ -25,11 +25,18 @@ def main(how: str, *files: str) -> None:
     table.bars().add(parts[0][1][0])
     loading = time.process_time() - started
     started = time.process_time()
-    made = [_made(table, batches).encode(facts) for facts, batches in parts]
+    found = [(facts, _made(table, batches)) for facts, batches in parts]
+    adding = time.process_time() - started
+    made = [one.encode(facts) for facts, one in found]
     spent = time.process_time() - started
-    rows = sum(facts.rows for facts, _ in parts)
-    size = sum(len(data) for data in made if data is not None)
-    print(json.dumps({"rows": rows, "seconds": spent, "loading": loading, "bytes": size}))
+    said = {
+        "rows": sum(facts.rows for facts, _ in parts),
+        "bytes": sum(len(data) for data in made if data is not None),
+        "loading": loading,
+        "adding": adding,
+        "seconds": spent,
+    }
+    print(json.dumps(said))
 
 
 def _made(table: ParquetTable, batches: list[Rows]) -> Bars:
