@@ -25,9 +25,7 @@ _SQL_TYPES = {
     "timestamp": "TIMESTAMPTZ",
 }
 _WILD = re.compile(r"[*?\[]")
-_FROM_FILE = ", ".join(
-    f'"{c.name}"' for c in UNIFIED_SCHEMA if c.name not in {"exchange", "symbol"}
-)
+FROM_FILE = ", ".join(f'"{c.name}"' for c in UNIFIED_SCHEMA if c.name not in {"exchange", "symbol"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +111,7 @@ def trades_view(slices: Sequence[FileSlice]) -> str:
     DuckDB keeps the order of files, of rows in a file, and of UNION ALL's branches.
     """
     branches = [
-        branch(market, piece, _FROM_FILE)
-        for market, pieces in by_market(slices)
-        for piece in pieces
+        branch(market, piece, FROM_FILE) for market, pieces in by_market(slices) for piece in pieces
     ]
     return union(branches) if branches else _no_trades()
 
