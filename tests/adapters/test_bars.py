@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -156,6 +157,16 @@ def test_the_kernel_is_used_for_everyday_trades_and_refuses_only_what_is_odd() -
     assert not taken(replace(usual, side=""))
     assert not taken(replace(usual, price=Decimal(10**25)))
     assert not taken(replace(usual, price=Decimal(10**13), quantity=Decimal(1)))
+
+
+def test_a_kernel_that_cannot_be_loaded_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bars, "KERNEL_ROWS", 0)
+    monkeypatch.setattr(bars, "installed", lambda: True)
+    monkeypatch.setitem(sys.modules, "schemahub.kernels.bars", None)
+    rows = rows_of([Row(n, Decimal(n), Decimal(2), "buy") for n in range(1, 9)])
+    made = ParquetTable().bars()
+    made.add(rows)
+    assert made.encode(facts(8)) == file_of([rows])
 
 
 def views(slices: list[FileSlice], objects: FolderObjects | None = None) -> list[tuple[Any, ...]]:

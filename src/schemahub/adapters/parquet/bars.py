@@ -59,11 +59,18 @@ class Shown:
 
     def __init__(self) -> None:
         self._rows = 0
+        self._there = installed()
 
     def add(self, rows: int) -> bool:
         """Whether the kernel is worth it by now, and there."""
         self._rows += rows
-        return self._rows >= KERNEL_ROWS and installed()
+        if self._rows < KERNEL_ROWS or not self._there:
+            return False
+        try:
+            import schemahub.kernels.bars  # noqa: F401, PLC0415  (an optional extra)
+        except ImportError:  # installed for another Python, or another numpy
+            self._there = False
+        return self._there
 
 
 class ParquetBars:
