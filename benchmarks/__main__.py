@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 from benchmarks import (
+    bars,
     batch,
     demo,
     help,  # noqa: A004  (named for what it measures)
@@ -33,6 +34,7 @@ BENCHMARKS: dict[str, ModuleType] = {
     "help": help,
     "demo": demo,
     "transform": transform,
+    "bars": bars,
     "verify": verify,
     "storage": storage,
     "ingest-rate": ingest_rate,

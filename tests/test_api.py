@@ -36,7 +36,7 @@ class FakeBackend:
         self.resolved = 0
         self.stale: list[FileSlice] = []  # answered once each, first
 
-    def slices(self, market: Market | None) -> Sequence[FileSlice]:
+    def slices(self, market: Market | None, *, bars: bool = False) -> Sequence[FileSlice]:
         self.resolved += 1
         files = [self.stale.pop()] if self.stale else self.files
         return [file for file in files if market in {None, file.market}]

@@ -15,7 +15,7 @@ import click
 import pytest
 from pydantic import BaseModel
 
-from schemahub import api
+from schemahub import api, rows
 from schemahub.adapters.duck.views import MARKETS_TABLE
 from schemahub.cli.main import COMMANDS, cli
 from schemahub.core import errors
@@ -270,7 +270,7 @@ def test_every_field_of_a_spec_is_documented() -> None:
 # ---------------------------------------------------------------- Python
 
 
-@pytest.mark.parametrize(("kind", "heading"), [(api.Lake, "## `Lake`"), (api.Rows, "## Rows")])
+@pytest.mark.parametrize(("kind", "heading"), [(api.Lake, "## `Lake`"), (rows.Rows, "## Rows")])
 def test_every_method_of_the_api_is_documented(kind: type, heading: str) -> None:
     methods = [
         name

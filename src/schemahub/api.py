@@ -6,52 +6,38 @@ each asking reads the lake as it is then.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
 from difflib import get_close_matches
-from html import escape
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Protocol
 
-from schemahub.adapters.duck import (
-    Duck,
-    FileSlice,
-    MarketRow,
-    RecordBatch,
-    Relation,
-    Table,
-    floats,
-    join,
-    relation,
-)
+from schemahub.adapters.duck import Duck, FileSlice, MarketRow, bars_every
 from schemahub.core import times
-from schemahub.core.errors import ObjectMissing, UsageError
+from schemahub.core.bars import Cut, next_open, size_of
+from schemahub.core.errors import UsageError
 from schemahub.core.layout import Market, spelt
 from schemahub.core.span import Coverage
 from schemahub.core.trade import UNIFIED_SCHEMA
 from schemahub.ports import Objects
-
-if TYPE_CHECKING:
-    import pandas as pd
-    import polars as pl
+from schemahub.rows import Params, Rows, Trades, reads_bars
 
 MarketNames = str | Market | Sequence[str | Market] | None
 Instant = times.Instant | None
-Params = Sequence[Any] | Mapping[str, Any] | None
 
-_TRIES = 3
-_SHOWN = 20
 _COLUMNS = tuple(column.name for column in UNIFIED_SCHEMA)
 
 
 class Backend(Protocol):
     """What the API needs of a lake; app wires it."""
 
-    def slices(self, market: Market | None) -> Sequence[FileSlice]:
-        """The live files of one market, or of all; resolved afresh at each call."""
+    def slices(self, market: Market | None, *, bars: bool = False) -> Sequence[FileSlice]:
+        """The live files of one market, or of all; resolved afresh at each call.
+
+        With `bars` also those of the minute bars beside them, for who reads these.
+        """
         ...
 
     def market_rows(self) -> Sequence[MarketRow]: ...
@@ -133,9 +119,7 @@ class Lake:
         Raises UsageError for a market, column or time that is none.
         """
         chosen = None if markets is None else self._resolve(markets)
-        since, until = self._instant(start), self._instant(end)
-        if since and until and since > until:
-            raise UsageError(f"start {since} is after end {until}", "", "exchange the two")
+        since, until = self._since_until(start, end)
         names = _columns(columns)
         where, params = _where(since, until)
         return Trades(
@@ -151,8 +135,45 @@ class Lake:
 
         `params` are bound to ? or $name. Refused and wrong queries raise UsageError when run.
         """
-        source = self._source(lambda: self._slices(None), self._backend.market_rows)
+        bars = reads_bars(query)
+        source = self._source(
+            lambda: self._backend.slices(None, bars=bars), self._backend.market_rows
+        )
         return Rows(source, query, params, title=query.strip())
+
+    def bars(  # noqa: PLR0913  (three of them by name only)
+        self,
+        market: str | Market,
+        every: str | timedelta | None = None,
+        start: Instant = None,
+        end: Instant = None,
+        *,
+        ticks: int | str | None = None,
+        volume: str | int | Decimal | None = None,
+        dollars: str | int | Decimal | None = None,
+    ) -> Rows:
+        """Bars of a market: of `every` 1m (default), 5m, 1h, 1d or 1w, or cut by its trades.
+
+        Bars of time are those of `bars_1m` put together, with `start` <= bar_ts < `end`; weeks
+        begin on Monday, 00:00 UTC. Of the others one closes with the trade with which it reaches
+        so many `ticks` (trades), so much `volume` (base units) or so many `dollars` (quote
+        units: its quote_volume); the next begins with the next trade, at nothing. They are cut
+        from the trades with `start` <= trade_ts < `end`; what does not fill a last bar is none.
+
+        Raises UsageError for a market, time or size that is none, and for two sizes.
+        """
+        (chosen,) = self._resolve(market)
+        since, until = self._since_until(start, end)
+        found = size_of(every, ticks, volume, dollars)
+        title = _title([chosen], since, until)
+        if isinstance(found, Cut):
+            where, params = _where(since, until)
+            source = self._source(lambda: self._slices([chosen]), list)
+            return Rows(source, where, params, f"bars of {title}", cut=(chosen, found))
+        since, until = (one and next_open(one, found) for one in (since, until))
+        where, params = _where(since, until, "bar_ts")
+        source = self._source(lambda: self._backend.slices(chosen, bars=True), list)
+        return Rows(source, bars_every(found, where), params, f"bars of {title}")
 
     def markets(self) -> Rows:
         """One row a market: status, increments, what is held, how far."""
@@ -197,138 +218,14 @@ class Lake:
         names = [markets] if isinstance(markets, str | Market) else markets
         return list(dict.fromkeys(_market(name, held) for name in names))
 
+    def _since_until(self, start: Instant, end: Instant) -> tuple[datetime | None, datetime | None]:
+        since, until = self._instant(start), self._instant(end)
+        if since and until and since > until:
+            raise UsageError(f"start {since} is after end {until}", "", "exchange the two")
+        return since, until
+
     def _instant(self, value: Instant) -> datetime | None:
         return None if value is None else times.instant(value, self._backend.now())
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """The rows of a query that runs anew each time they are asked for."""
-
-    source: Callable[[], Duck]
-    query: str
-    params: Params
-    title: str
-    limit: int | None = None
-    shown: bool = False  # few by nature: showing them costs little
-    count_sql: str | None = None
-
-    def batches(self, rows: int = 100_000) -> Generator[RecordBatch, None, None]:
-        """Arrow batches of about `rows` rows in bounded memory.
-
-        Raises ObjectMissing if a file was superseded after the first batch: what was given
-        is void then; start again.
-        """
-        for left in reversed(range(_TRIES)):
-            given = False
-            try:
-                for batch in self._stream(rows):
-                    given = True
-                    yield batch
-            except ObjectMissing as error:
-                if given:
-                    raise ObjectMissing(
-                        "the lake changed while it was read",
-                        f"{error.what}; the batches already given are void",
-                        "discard them and read again from the first batch",
-                    ) from error
-                if not left:
-                    raise
-            else:
-                return
-
-    def arrow(self) -> Table:
-        """All rows as a pyarrow.Table; prices and quantities are decimal128(38, 12)."""
-        for left in reversed(range(_TRIES)):
-            try:
-                with self.source() as duck, duck.sql(self.query, self.params) as result:
-                    schema, batches = result.stream()
-                    return join(_first(batches, self.limit), schema)
-            except ObjectMissing:
-                # Whatever was read is dropped with the exception, and the list made anew.
-                if not left:
-                    raise
-        raise AssertionError
-
-    def pl(self) -> pl.DataFrame:
-        """A Polars frame; decimals stay exact. Raises UsageError if Polars is not installed."""
-        try:
-            import polars as pl
-        except ImportError as error:
-            raise _not_installed("polars") from error
-        return pl.DataFrame(self.arrow())
-
-    def pd(self, *, exact: bool = False) -> pd.DataFrame:
-        """A pandas frame; decimals as float64, or as decimal.Decimal objects if `exact`.
-
-        Raises UsageError if pandas is not installed.
-        """
-        try:
-            import pandas as pd  # noqa: F401  (pyarrow makes the frame)
-        except ImportError as error:
-            raise _not_installed("pandas") from error
-        table = self.arrow()
-        return (table if exact else floats(table)).to_pandas()
-
-    def duckdb(self) -> Relation:
-        """All rows as a DuckDB relation of your own default connection."""
-        return relation(self.arrow())
-
-    def head(self, n: int = 10) -> Rows:
-        """The first `n` rows; the query stops there."""
-        few = n if self.limit is None else min(n, self.limit)
-        return replace(self, limit=few, shown=few <= _SHOWN)
-
-    def count(self) -> int:
-        """How many rows there are."""
-        if self.count_sql is None or self.limit is not None:
-            return sum(batch.num_rows for batch in self.batches())
-        one = Rows(self.source, self.count_sql, self.params, self.title).arrow()
-        return int(one.column(0)[0].as_py())
-
-    def __repr__(self) -> str:
-        few = "" if self.limit is None else f", first {self.limit}"
-        return f"<schemahub {type(self).__name__}: {self.title[:200]}{few}>"
-
-    def _repr_html_(self) -> str:
-        """The first rows if they cost little, at most 20; the query's title otherwise."""
-        if not self.shown:
-            return f"<code>{escape(repr(self))}</code>"
-        with self.source() as duck, duck.sql(self.query, self.params) as result:
-            few = _SHOWN if self.limit is None else min(self.limit, _SHOWN)
-            names = [name for name, _ in result.columns]
-            rows = list(islice(result.rows_text(), few))
-        head = "".join(f"<th>{escape(name)}</th>" for name in names)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{escape(value or '')}</td>" for value in row) + "</tr>"
-            for row in rows
-        )
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-    def _stream(self, rows: int) -> Generator[RecordBatch, None, None]:
-        with self.source() as duck, duck.sql(self.query, self.params) as result:
-            yield from _first(result.batches(rows), self.limit)
-
-
-class Trades(Rows):
-    """Trades of the unified schema, a market's in axis order."""
-
-    __slots__ = ()
-
-
-def _first(
-    batches: Generator[RecordBatch, None, None], limit: int | None
-) -> Generator[RecordBatch, None, None]:
-    left = limit
-    with closing(batches):
-        while left is None or left > 0:
-            batch = next(batches, None)
-            if batch is None:
-                return
-            if left is not None:
-                batch = batch.slice(0, left)
-                left -= batch.num_rows
-            yield batch
 
 
 def _market(name: str | Market, held: Sequence[Market]) -> Market:
@@ -374,8 +271,10 @@ def _columns(columns: Sequence[str] | None) -> Sequence[str]:
     return names
 
 
-def _where(since: datetime | None, until: datetime | None) -> tuple[str, list[datetime]]:
-    terms = [("trade_ts >= ?", since), ("trade_ts < ?", until)]
+def _where(
+    since: datetime | None, until: datetime | None, column: str = "trade_ts"
+) -> tuple[str, list[datetime]]:
+    terms = [(f"{column} >= ?", since), (f"{column} < ?", until)]
     given = [(term, value) for term, value in terms if value is not None]
     where = " WHERE " + " AND ".join(term for term, _ in given) if given else ""
     return where, [value for _, value in given]
@@ -385,8 +284,3 @@ def _title(markets: Sequence[Market] | None, since: datetime | None, until: date
     names = "all markets" if markets is None else ", ".join(map(str, markets[:5]))
     more = f" and {len(markets) - 5} more" if markets and len(markets) > 5 else ""  # noqa: PLR2004
     return names + more + (f" from {since}" if since else "") + (f" until {until}" if until else "")
-
-
-def _not_installed(library: str) -> UsageError:
-    advice = f"pip install schemahub[{library}]"
-    return UsageError(f"{library} is not installed", "it is an optional extra", advice)

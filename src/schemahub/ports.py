@@ -239,6 +239,20 @@ class Part:
     facts: PartFacts
 
 
+class Bars(Protocol):
+    """The minute bars of a part, made as its rows go by in axis order; a file beside it."""
+
+    def add(self, rows: Rows) -> None: ...
+
+    def encode(self, facts: PartFacts) -> bytes | None:
+        """The bars of all rows that were added; None if a sum has more digits than a decimal."""
+        ...
+
+    def check(self, data: bytes, key: str, facts: PartFacts) -> None:
+        """Raises ObjectCorrupt if `data` is not the bars of this part and of these rows."""
+        ...
+
+
 class Table(Protocol):
     """Parts as files that a query engine reads."""
 
@@ -272,6 +286,8 @@ class Table(Protocol):
     def digest(self, batches: Iterable[Rows]) -> str:
         """The content digest of rows, whatever their batches; leaves out `ingest_ts`."""
         ...
+
+    def bars(self) -> Bars: ...
 
     def differing(self, left: Rows, right: Rows) -> Differing:
         """Which rows are only on one side or differ in more than `ingest_ts`."""

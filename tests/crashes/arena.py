@@ -227,7 +227,7 @@ def _prepare(a: Arena) -> None:
     a.clock.ahead += SETTLE
     a.ok("ingest", *ALL)
     objects = keep("grown")
-    a.states["raw"] = State(_without(objects, "unified_trades/"))
+    a.states["raw"] = State(_without(objects, "unified_trades/", "bars_1m/"))
     said = a.nursery.run(a.arguments(["transform"]), module="tests.crashes.finest")
     assert said.code == 0, said.err
     keep("small parts")
@@ -239,18 +239,19 @@ def _prepare(a: Arena) -> None:
     a.states["damaged"] = _damage(whole)
 
 
-def _without(objects: Objects, prefix: str) -> Objects:
-    return {name: data for name, data in objects.items() if not name.startswith(prefix)}
+def _without(objects: Objects, *prefixes: str) -> Objects:
+    return {name: data for name, data in objects.items() if not name.startswith(prefixes)}
 
 
 def _damage(whole: Objects) -> State:
-    """A flipped byte in raw of one market and in a part of another, and a lost raw object."""
+    """A flipped byte in raw of one market, in a part and in bars of another; a lost raw object."""
     objects = {name: data for name, data in whole.items() if BTC not in name}
     raws = sorted(n for n in objects if n.startswith(f"raw_coinbase_trades/{ETH}/0"))
     raws = [name for name in raws if name.endswith(".zst")]
     parts = sorted(name for name in objects if f"symbol={SOL}/" in name)
     damaged = {}
-    for name in (raws[0], parts[-1]):
+    bars = next(name for name in parts if name.startswith("bars_1m/"))
+    for name in (raws[0], bars, parts[-1]):
         data = bytearray(objects[name])
         data[len(data) // 2] ^= 1
         objects[name] = damaged[name] = bytes(data)

@@ -13,6 +13,7 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from itertools import pairwise
 
@@ -35,6 +36,7 @@ RAW = re.compile(rf"raw_coinbase_trades/([A-Z-]+)/{_N}-{_N}(?:\.r(\d+))?\.jsonl\
 EVIDENCE = re.compile(rf"raw_coinbase_trades/([A-Z-]+)/{_N}-{_N}\.(absent|seen\.\w+)\.jsonl\.zst")
 BAD = re.compile(rf"raw_coinbase_trades/([A-Z-]+)/{_N}-{_N}\.bad(\d+)")
 PART = re.compile(rf"unified_trades/v(\d+)/exchange=coinbase/symbol=([A-Z-]+)/{_N}-{_N}\.parquet")
+BARS = re.compile(rf"bars_1m/v(\d+)/exchange=coinbase/symbol=([A-Z-]+)/{_N}-{_N}\.parquet")
 MARK = re.compile(r"unified_trades/v(\d+)/exchange=coinbase/(PLAN|COMPLETE)")
 SMALL = re.compile(
     rf"raw_coinbase_trades/[A-Z-]+/{_N}\.origin|checkpoints/coinbase/[A-Z-]+\.json"
@@ -102,6 +104,8 @@ class Judge:
             self._assert_raw(data, found[1], int(found[2]), int(found[3]))
         elif found := PART.fullmatch(name):
             self._assert_part(data, found[2], int(found[3]) - int(found[4]), int(found[3]))
+        elif found := BARS.fullmatch(name):
+            self._assert_bars(data, found[2], int(found[3]) - int(found[4]), int(found[3]))
         elif EVIDENCE.fullmatch(name):
             assert [json.loads(line) for line in zstd.decompress(data).splitlines()]
         elif SMALL.fullmatch(name):
@@ -136,6 +140,24 @@ class Judge:
         assert rows["trade_ts"] == [moment(one.time) for one in right]
         assert set(rows["symbol"]) == {symbol}
         assert set(rows["exchange"]) == {"coinbase"}
+
+    def _assert_bars(self, data: bytes, symbol: str, start: int, stop: int) -> None:
+        own: dict[datetime, list[Trade]] = {}
+        for number in range(start, stop):
+            one = self.truth[symbol][number]
+            own.setdefault(moment(one.time).replace(second=0, microsecond=0), []).append(one)
+        rows = pq.read_table(io.BytesIO(data)).to_pylist()
+        assert [row["bar_ts"] for row in rows] == sorted(own), "other minutes than its part has"
+        for row in rows:
+            trades = own[row["bar_ts"]]
+            prices = [Decimal(one.price) for one in trades]
+            assert (row["exchange"], row["symbol"]) == ("coinbase", symbol)
+            assert (row["open"], row["close"]) == (prices[0], prices[-1])
+            assert (row["low"], row["high"]) == (min(prices), max(prices))
+            assert row["volume"] == sum(Decimal(one.size) for one in trades)
+            ids = [one.trade_id for one in trades]
+            assert (row["first_position"], row["last_position"]) == (ids[0], ids[-1])
+            assert row["trades"] == len(ids)
 
     # ------------------------------------------------------------ all of them
 

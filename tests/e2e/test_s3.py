@@ -71,8 +71,14 @@ def test_damage_is_found_and_repaired(make_s3: MakeS3) -> None:
     w.ok("ingest", BTC, "--full")
     w.ok("transform")
     raw = [key for key in w.objects() if key.endswith(".jsonl.zst")]
-    parts = [key for key in w.objects() if key.endswith(".parquet")]
+    parts = [key for key in w.objects() if key.startswith("unified_trades/")]
+    parts = [key for key in parts if key.endswith(".parquet")]
+    bars = [key for key in w.objects() if key.startswith("bars_1m/")]
     w.spoil(raw[0], b"garbage")
+    assert w.run("verify").code == 4
+    w.ok("repair")
+    w.ok("verify")
+    w.spoil(bars[0], b"garbage")
     assert w.run("verify").code == 4
     w.ok("repair")
     w.ok("verify")
@@ -80,6 +86,30 @@ def test_damage_is_found_and_repaired(make_s3: MakeS3) -> None:
     assert w.run("verify").code == 4
     w.ok("repair")
     w.copied().assert_whole()
+
+
+def test_bars_are_read_from_their_files_and_computed_where_there_are_none(
+    make_s3: MakeS3,
+) -> None:
+    w = make_s3({BTC: 2_500, "ETH-USD": 900})
+    w.ok("ingest", BTC, "ETH-USD", "--full")
+    w.ok("transform")
+    sql = "select * from bars_1m order by symbol, bar_ts"
+    from_files = w.ok("query", sql, "--output", "csv").out
+    days = w.ok("bars", BTC, "--every", "1d", "--output", "csv").out
+    ticks = w.ok("bars", BTC, "--ticks", "100", "--json").json()["rows"]
+    assert [row["trades"] for row in ticks] == [100] * 25
+    bars = [key for key in w.objects() if key.startswith("bars_1m/")]
+    assert len(bars) > 1
+    w.remove(bars[0])
+    assert w.ok("query", sql, "--output", "csv").out == from_files
+    for key in bars[1:]:
+        w.remove(key)
+    assert w.ok("query", sql, "--output", "csv").out == from_files
+    assert w.ok("bars", BTC, "--every", "1d", "--output", "csv").out == days
+    w.ok("transform")
+    assert [key for key in w.objects() if key.startswith("bars_1m/")] == bars
+    assert w.ok("query", sql, "--output", "csv").out == from_files
 
 
 def test_a_cache_that_the_service_damaged_is_made_anew(make_s3: MakeS3) -> None:

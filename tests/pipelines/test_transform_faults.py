@@ -65,9 +65,10 @@ def test_a_kill_at_any_write_costs_nothing(at: int, after: bool) -> None:
 
 def test_a_kill_between_quarantine_and_part_and_then_better_raw_leaves_no_trace() -> None:
     lake = lake_with_bad_rows()
-    # Writes: PLAN, then parts by position; [64, 128) is the second part, its quarantine first.
+    # Writes: PLAN, then parts by position, bars after each; [64, 128) is the second part, its
+    # quarantine first.
     with pytest.raises(Killed):
-        RawLake(store=Mortal(lake.store, 4, after=False)).transform()
+        RawLake(store=Mortal(lake.store, 5, after=False)).transform()
     assert [entry.key[-14:] for entry in lake.store.list(quarantine_prefix(BTC))]
     assert Span(64, 128) not in lake.parts()
     # The raw object turns out corrupt, is marked and fetched again; now its rows are good.

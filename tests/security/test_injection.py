@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from schemahub.adapters.duck import Duck, FileSlice, MarketRow
-from schemahub.adapters.duck.views import Piece, _branch, exactly
+from schemahub.adapters.duck.views import FROM_FILE, Piece, branch, exactly
 from schemahub.core.layout import Market
 from schemahub.core.span import Span
 from tests.duck_lake import write_part
@@ -68,7 +68,7 @@ def test_what_is_bound_is_never_read_as_sql(tmp_path: Path) -> None:
 
 def test_a_view_holds_names_of_the_schema_and_quoted_literals_alone() -> None:
     market = Market("coinbase", "O'B'-U\"D")
-    text = _branch(market, Piece(["/la'ke/x.parquet"], Span(1, 5)))
+    text = branch(market, Piece(["/la'ke/x.parquet"], Span(1, 5)), FROM_FILE)
     assert FileSlice("/x", market, Span(1, 5)).market is market
     without = re.sub(r"'(?:[^']|'')*'", "", text)
     assert "'" not in without

@@ -14,6 +14,8 @@ from typing import Any
 from schemahub.core import parts
 from schemahub.core.axis import AXES
 from schemahub.core.layout import (
+    BARS,
+    TABLE,
     AbsentName,
     complete_key,
     parse_part,
@@ -25,7 +27,7 @@ from schemahub.core.layout import (
 from schemahub.core.span import Span
 from tests.simulation.market import MARKET, mask, positions
 from tests.simulation.raw_checks import CHECKPOINT, CORRUPT, RAW, RawChecks
-from tests.simulation.rows import opened
+from tests.simulation.rows import PlainBars, Tuples, opened
 from tests.simulation.schedule import Process
 
 GRACE = timedelta(hours=24)
@@ -65,6 +67,8 @@ class Checks(RawChecks):
             self.raw(process, key, data)
         elif key.startswith("unified_trades/"):
             self._table(process, key, data)
+        elif key.startswith(BARS):
+            self._bars(process, key, data)
         elif key.startswith(QUARANTINE):
             self._quarantined(key, data)
         elif not key.startswith((CORRUPT, "runs/")):
@@ -94,7 +98,7 @@ class Checks(RawChecks):
             )
             self.damaged.discard(key)
             self.recount()
-        else:
+        elif not key.startswith(BARS):  # these are only derived
             self.broken(f"{process.name} deleted {key}")
 
     # ------------------------------------------------------------ the table
@@ -117,6 +121,17 @@ class Checks(RawChecks):
                 return
             self._part(process, number, version, span, key, data)
         self._show()
+
+    def _bars(self, process: Process, key: str, data: bytes) -> None:
+        """What readers take for the bars of a part are those of its rows, if it is there."""
+        part = TABLE + key.removeprefix(BARS)
+        self.expect(part in self.made, f"{process.name} wrote {key} before its part")
+        if part in self.disk.objects and part not in self.damaged:
+            facts, rows = opened(self.disk.objects[part], part)
+            bars = PlainBars()
+            bars.add(Tuples(rows))
+            self.expect(data == bars.encode(facts), f"{process.name} wrote {key} of other rows")
+        self.schedule.counts["bars written"] += 1
 
     def _part(  # noqa: PLR0917  (what a part is)
         self, process: Process, number: int, version: Version, span: Span, key: str, data: bytes

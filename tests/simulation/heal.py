@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from schemahub.core.errors import SchemaHubError
 from schemahub.core.span import Span
+from schemahub.pipelines import bars
 from schemahub.pipelines.plan import Wish
 from tests.simulation.checks import Checks
 from tests.simulation.jobs import Jobs
-from tests.simulation.market import SETTLE, mask, positions
+from tests.simulation.market import MARKET, SETTLE, mask, positions
 from tests.simulation.schedule import CRASHES, Process
 
 if TYPE_CHECKING:
@@ -112,4 +113,7 @@ def _whole(world: World, checks: Checks, jobs: Jobs) -> None:
     checks.expect(
         found.count == good.bit_count(), f"{found.count} rows, {good.bit_count()} good trades"
     )
+    for version in jobs.lake.readable(MARKET.exchange):
+        lacking = [one.span for one in bars.lacking(jobs.lake, version, [MARKET])]
+        checks.expect(not lacking, f"the parts {lacking} of v{version} have no bars")
     world.schedule.counts["markets healed"] += 1

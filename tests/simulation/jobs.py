@@ -11,6 +11,7 @@ from schemahub.core.layout import part_key
 from schemahub.core.span import Span
 from schemahub.core.spec import ExchangeSpec
 from schemahub.pipelines import ingest as ingests
+from schemahub.pipelines.bars import BarsMaker
 from schemahub.pipelines.build import Builder, RawRows
 from schemahub.pipelines.compact import GRACE, Choose, Compact, Outcome
 from schemahub.pipelines.compare import Comparer
@@ -103,8 +104,10 @@ class Jobs:
             return
         held = self.process.held = self.checks.held
 
-        def apart(builder: Builder) -> Builder:
-            return replace(builder, raw=RawRows(lake, PlainMapper()))
+        def apart(work: Builder | BarsMaker) -> Builder | BarsMaker:
+            if isinstance(work, BarsMaker):
+                return work  # it remembers nothing
+            return replace(work, raw=RawRows(lake, PlainMapper()))
 
         tasks = Strands(self.schedule, self.process, apart)
         pipeline = Transform(lake, self.builder, self.specs, tasks, NoMetrics())

@@ -199,6 +199,9 @@ class PlainTable:
     def digest(self, batches: Iterable[Rows]) -> str:
         return _digest([row for batch in batches for row in tuples(batch).rows])
 
+    def bars(self) -> PlainBars:
+        return PlainBars()
+
     def differing(self, left: Rows, right: Rows) -> Differing:
         mine = {row[0]: row[:5] for row in tuples(left).rows}
         theirs = {row[0]: row[:5] for row in tuples(right).rows}
@@ -209,6 +212,23 @@ class PlainTable:
             frozenset((n, n) for n in mine.keys() - theirs.keys()),
             frozenset((n, n) for n in theirs.keys() - mine.keys()),
         )
+
+
+class PlainBars:
+    """ports.Bars: not bars, but all that they depend on."""
+
+    def __init__(self) -> None:
+        self._rows: list[Row] = []
+
+    def add(self, rows: Rows) -> None:
+        self._rows += tuples(rows).rows
+
+    def encode(self, facts: PartFacts) -> bytes:
+        return f"bars of {facts.digest} {_digest(self._rows)}".encode()
+
+    def check(self, data: bytes, key: str, facts: PartFacts) -> None:
+        if data != self.encode(facts):
+            raise ObjectCorrupt(key, "it is not the bars of its part")
 
 
 _part = msgspec.json.Decoder(tuple[PartFacts, tuple[Row, ...]])

@@ -136,7 +136,7 @@ def corrupt_raw_is_deleted() -> Changes:
     return [(Lake, "mark_bad", mark_bad)]
 
 
-@sabotage("what cannot be read for a moment is marked corrupt", within=300)
+@sabotage("what cannot be read for a moment is marked corrupt", within=300, first=370)
 def sound_raw_is_marked() -> Changes:
     def raw(lake: Lake, market: Any, name: RawName) -> RawObject:
         key = raw_key(market, name)

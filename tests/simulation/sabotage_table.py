@@ -11,7 +11,7 @@ from schemahub.core.errors import ObjectMissing
 from schemahub.core.layout import Market, PartName, complete_key, part_key, raw_key
 from schemahub.core.parts import Slice
 from schemahub.core.span import Coverage, Span
-from schemahub.pipelines import build
+from schemahub.pipelines import build, transform
 from schemahub.pipelines import lake as lakes
 from schemahub.pipelines.build import Builder, PartTask
 from schemahub.pipelines.compact import _Listed
@@ -69,7 +69,7 @@ PARTS_NAMED_BY_START = Sabotage(
 )
 
 
-@sabotage("no part is looked for that contains the one to write", within=60, first=1950)
+@sabotage("no part is looked for that contains the one to write", within=60, first=4_100)
 def no_containing_part_check() -> Changes:
     return [(parts, "any_contains", lambda there, part: part in there)]
 
@@ -143,6 +143,16 @@ def parts_are_put() -> Changes:
         return found
 
     return [(Builder, "__call__", built)]
+
+
+@sabotage("bars that a crash left unmade stay unmade")
+def bars_not_filled_in() -> Changes:
+    return [(transform, "lacking", lambda *_: ())]
+
+
+@sabotage("bars are those of no rows")
+def bars_not_shown_the_rows() -> Changes:
+    return [(build, "watched", lambda rows, _: rows)]
 
 
 @sabotage("a part goes out without its quarantine")

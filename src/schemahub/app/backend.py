@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from schemahub.adapters.store_local import LocalStore
 from schemahub.app.environment import configure
 from schemahub.app.wiring import App
-from schemahub.core.layout import Market, part_key
+from schemahub.core.layout import BARS, Market, bars_key, part_key, part_prefix
 from schemahub.core.ledger import Ledger
 from schemahub.core.parts import Slice
-from schemahub.core.span import Coverage
+from schemahub.core.span import Coverage, Span
+from schemahub.pipelines.bars import listed
 from schemahub.pipelines.seed import Seed, read_seed
 from schemahub.ports import Objects
 
@@ -37,24 +38,47 @@ class LakeBackend:
         store = self.app.store
         return None if isinstance(store, LocalStore) else store
 
-    def slices(self, market: Market | None) -> list[FileSlice]:
+    def slices(self, market: Market | None, *, bars: bool = False) -> list[FileSlice]:
         from schemahub.adapters.duck import FileSlice
 
-        lake = self.app.lake
+        lake, locate = self.app.lake, self.app.store.locate
         found = []
+        # Of all markets one listing, not one a market.
+        beside = listed(lake, BARS) if bars and market is None else None
         for one, slices in lake.all_slices([market] if market else lake.table_markets()):
             timed = self._timed(one, slices)
+            held = self._with_bars(one, slices, beside) if bars else set()
             found += [
                 FileSlice(
-                    self.app.store.locate(part_key(piece.version, one, piece.part)),
+                    locate(part_key(piece.version, one, piece.part)),
                     one,
                     piece.part,
                     None if piece.whole else piece.keep,
                     timed,
+                    locate(bars_key(part_key(piece.version, one, piece.part)))
+                    if piece in held
+                    else None,
                 )
                 for piece in slices
             ]
         return found
+
+    def _with_bars(
+        self, market: Market, slices: Sequence[Slice], beside: Mapping[str, set[Span]] | None
+    ) -> set[Slice]:
+        """Those that are read whole and have bars; `beside` are the bars of all markets."""
+        lake = self.app.lake
+        folders = {
+            version: bars_key(part_prefix(version, market))
+            for version in {piece.version for piece in slices}
+        }
+        if beside is None:
+            beside = {one: listed(lake, one).get(one, set()) for one in folders.values()}
+        return {
+            piece
+            for piece in slices
+            if piece.whole and piece.part in beside.get(folders[piece.version], ())
+        }
 
     def _timed(self, market: Market, slices: Sequence[Slice]) -> bool:
         """Whether the market's positions are times.

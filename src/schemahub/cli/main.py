@@ -22,6 +22,7 @@ COMMANDS = {
     "transform": ("transform", "Make the exact unified table from raw"),
     "run": ("run", "What a scheduler calls: ingest, then transform"),
     "query": ("query", "Ask the table in SQL"),
+    "bars": ("bars", "Bars of a market: of time, or cut by what was traded"),
     "verify": ("verify", "Prove that nothing is missing and nothing is twice"),
     "repair": ("repair", "Set damage aside and fetch what is missing"),
     "compact": ("compact", "Remove what larger parts and newer versions replaced"),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +13,9 @@ from schemahub.cli.render import FORMATS, TABLE_ROWS, render
 from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
 from schemahub.core.errors import ObjectMissing, SchemaHubError, UsageError
+
+if TYPE_CHECKING:
+    from schemahub.adapters.duck import Duck, Result
 
 TRIES = 3
 
@@ -40,27 +44,40 @@ def command(shell: Shell, /, **options: Any) -> int:
     form = "json" if options["as_json"] else options["output"] or "table"
     sql = _sql(options["sql"], options["path"])
 
-    def work(query: str) -> None:
-        show(shell, query, form, options["rows"])
+    aside(shell, lambda: show(shell, sql, form, options["rows"]))
+    return 0
 
-    # In a thread: the engine lets no signal through while it computes.
-    for _, result in shell.app.threads.each(work, [sql], 1):
+
+def aside(shell: Shell, work: Callable[[], None]) -> None:
+    """Does it in a thread: the engine lets no signal through while it computes."""
+    for _, result in shell.app.threads.each(lambda do: do(), [work], 1):
         if isinstance(result, SchemaHubError):
             raise result
-    return 0
 
 
 def show(shell: Shell, sql: str, form: Any = "table", rows: int = TABLE_ROWS) -> None:
     """Writes the result of `sql` to stdout. Raises UsageError for SQL that is not allowed."""
     from schemahub.adapters.duck import Duck
+    from schemahub.rows import reads_bars
 
     backend = shell.app.backend()
+
+    def duck() -> Duck:
+        slices = backend.slices(None, bars=reads_bars(sql))
+        return Duck(slices, backend.market_rows(), objects=backend.objects)
+
+    write(duck, lambda duck: duck.sql(sql), form, rows)
+
+
+def write(
+    source: Callable[[], Duck], ask: Callable[[Duck], Result], form: Any, rows: int = TABLE_ROWS
+) -> None:
+    """Writes the result of what is asked to stdout. Raises what asking raises."""
     for left in reversed(range(TRIES)):
         out = _Counted(sys.stdout.buffer)
         try:
-            with Duck(backend.slices(None), backend.market_rows(), objects=backend.objects) as duck:
-                with duck.sql(sql) as result:
-                    render(result, form, out, sys.stderr, rows=rows)  # type: ignore[arg-type]
+            with source() as duck, ask(duck) as result:
+                render(result, form, out, sys.stderr, rows=rows)  # type: ignore[arg-type]
                 return
         except ObjectMissing:
             # A part was superseded and deleted while it was read: begin again, if nothing of

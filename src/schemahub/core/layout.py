@@ -35,6 +35,8 @@ _VERSION = re.compile(r"v([1-9][0-9]*)")
 _LEASE = re.compile(r"leases/([a-z][a-z0-9_]*/[^/]+)\.json")
 
 LEASES = "leases/"
+TABLE = "unified_trades/"
+BARS = "bars_1m/"
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -237,7 +239,7 @@ class PartName:
 
 
 def table_prefix(version: int, exchange: str) -> str:
-    return f"unified_trades/v{version}/exchange={exchange}/"
+    return f"{TABLE}v{version}/exchange={exchange}/"
 
 
 def part_prefix(version: int, market: Market) -> str:
@@ -246,6 +248,15 @@ def part_prefix(version: int, market: Market) -> str:
 
 def part_key(version: int, market: Market, span: Span) -> str:
     return f"{part_prefix(version, market)}{PartName(span).stem}.parquet"
+
+
+def bars_prefix(version: int, exchange: str) -> str:
+    return BARS + table_prefix(version, exchange).removeprefix(TABLE)
+
+
+def bars_key(part: str) -> str:
+    """Where the minute bars of a part lie, by its key."""
+    return BARS + part.removeprefix(TABLE)
 
 
 def plan_key(version: int, exchange: str) -> str:

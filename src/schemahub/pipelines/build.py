@@ -13,8 +13,9 @@ from schemahub.core.layout import Market, RawName, part_key, raw_key
 from schemahub.core.span import NOTHING, Coverage, Span
 from schemahub.core.spec import ExchangeSpec
 from schemahub.core.trade import Rejected
+from schemahub.pipelines.bars import store, watched
 from schemahub.pipelines.lake import Lake, write_rejects
-from schemahub.ports import Mapped, Mapper, Refused, Rows, Table
+from schemahub.ports import Mapped, Mapper, PartFacts, Refused, Rows, Table
 
 # More than these of a part is not a few bad rows: the exchange changed its format.
 MAX_REJECTS = 5
@@ -62,13 +63,16 @@ class Builder:
             quarantine, found = write_rejects(_beside(notes, task))
             return found
 
-        rows = self._rows(task, notes)
+        bars = self.table.bars()
+        rows = watched(self._rows(task, notes), bars)
         spec = task.spec
         part = self.table.encode(rows, task.market, task.span, spec.line, spec.shape(), refused)
         _check_share(task, part.facts.rows, notes.rejected)
         self.lake.quarantine(task.market, task.span, quarantine)
         key = part_key(task.version, task.market, task.span)
         written = self.lake.store.create(key, part.data)
+        if written:  # else it may hold other rows: its bars are made from what it holds
+            store(self.lake, self.table, key, part.facts, bars)
         return Built(part.facts.rows, len(notes.rejected), len(part.data), written)
 
     def _rows(self, task: PartTask, notes: _Notes) -> Iterator[Rows]:
@@ -106,7 +110,7 @@ class Builder:
         except ObjectCorrupt as error:
             notes.unusable = notes.unusable or error
             return None
-        return part if part.shape == task.spec.shape() else None
+        return part if part.facts.shape == task.spec.shape() else None
 
     def _retold(self, task: PartTask, inside: Span, refused: list[Rejected]) -> Iterator[Rejected]:
         """Rows that raw tells otherwise by now: the published one stays, all are told of.
@@ -211,7 +215,7 @@ class ReadPart:
 
     key: str
     data: bytes
-    shape: str
+    facts: PartFacts
     refused: list[Rejected]
 
 
@@ -238,7 +242,7 @@ def open_part(  # noqa: PLR0913, PLR0917  (which part, and what it must be)
         raise ObjectCorrupt(key, f"it says that it is {facts.exchange}:{facts.symbol} {facts.span}")
     if shape is not None and facts.shape != shape:
         raise ObjectCorrupt(key, "it says that another spec shaped its rows")
-    return ReadPart(key, data, facts.shape, lake.quarantined(market, span, facts.refused))
+    return ReadPart(key, data, facts, lake.quarantined(market, span, facts.refused))
 
 
 @dataclass

@@ -20,7 +20,7 @@ from schemahub.core.layout import (
 )
 from schemahub.core.parts import Cells
 from schemahub.core.span import Coverage, Span
-from schemahub.pipelines import transform
+from schemahub.pipelines import bars, transform
 from schemahub.pipelines.build import PartTask, read_part
 from schemahub.pipelines.lake import Lake
 from schemahub.pipelines.transform import Transform
@@ -162,12 +162,15 @@ class Compact:
             if doomed.free_at > now or not whole[doomed.heir]:
                 outcome.waiting += 1
                 continue
-            self.lake.store.delete(doomed.key)
+            bars.remove_part(self.lake, doomed.key)
             outcome.removed += 1
             outcome.freed += doomed.size
             self.metrics.emit(
                 "object.superseded", market=str(outcome.market), key=doomed.key, bytes=doomed.size
             )
+        for version in self.lake.every_version(outcome.market.exchange):
+            for key in bars.sweep(self.lake, version, outcome.market):
+                self.metrics.emit("trace.swept", key=key)
 
     def _reads(self, outcome: Outcome, heir: Heir) -> bool:
         try:

@@ -7,15 +7,16 @@ from dataclasses import dataclass, field
 
 from schemahub.core import parts
 from schemahub.core.axis import Axis
-from schemahub.core.errors import ObjectCorrupt, RawUnread
-from schemahub.core.layout import Market, RawName, part_key, raw_key
+from schemahub.core.errors import ObjectCorrupt, ObjectMissing, RawUnread
+from schemahub.core.layout import Market, RawName, bars_key, part_key, raw_key
 from schemahub.core.ledger import Ledger
 from schemahub.core.numbering import Tally
 from schemahub.core.proof import Damaged, Dispute, Hole, Status
 from schemahub.core.span import Coverage, Span
 from schemahub.core.spec import ExchangeSpec
 from schemahub.core.trade import Rejected
-from schemahub.pipelines.build import RawRows, open_part
+from schemahub.pipelines.bars import watched
+from schemahub.pipelines.build import RawRows, ReadPart, open_part
 from schemahub.pipelines.lake import Lake
 from schemahub.ports import Differing, Key, Mapped, Rows, Table
 
@@ -41,6 +42,7 @@ class Findings:
     raw: list[Damaged] = field(default_factory=list)
     unread: list[Damaged] = field(default_factory=list)
     parts: list[Damaged] = field(default_factory=list)
+    bars: list[Damaged] = field(default_factory=list)
     evidence: list[Damaged] = field(default_factory=list)
     disputes: list[Dispute] = field(default_factory=list)
     readable: bool = False
@@ -68,6 +70,7 @@ class Findings:
         self.raw += other.raw
         self.unread += other.unread
         self.parts += other.parts
+        self.bars += other.bars
         self.evidence += other.evidence
         self.disputes += other.disputes
         self.readable |= other.readable
@@ -116,7 +119,8 @@ class Comparer:
                 self.lake, self.table, piece.version, task.market, piece.part, task.spec.shape()
             )
             look = _Look(key, piece, task.spec, _conflicts(part.refused))
-            feed = _Feed(self.table.decode(part.data, key))
+            bars = _HeldBars(self.lake, self.table, part)
+            feed = _Feed(bars.watch(self.table.decode(part.data, key)))
             for keep in piece.keep:
                 for span, mapped in self._raw(task, keep, mine):
                     for some, rows in feed.take(span):
@@ -128,6 +132,7 @@ class Comparer:
             self._read(task, Coverage(piece.keep), found)
         else:
             found.add(mine)
+            found.bars += bars.damage(piece.part)
 
     def _compare(
         self, look: _Look, span: Span, rows: Rows | None, mapped: Mapped, found: Findings
@@ -231,6 +236,37 @@ class _Sides:
     table: Rows
     raw: Rows
     unlike: Differing
+
+
+class _HeldBars:
+    """The bars that lie beside a part, to be compared with its rows as these go by."""
+
+    def __init__(self, lake: Lake, table: Table, part: ReadPart) -> None:
+        self._key = bars_key(part.key)
+        self._facts = part.facts
+        self._bars = table.bars()
+        self._data: bytes | None = None
+        self._why = ""
+        try:
+            self._data = lake.store.read(self._key)
+        except ObjectMissing:
+            pass  # readers compute them, transform makes them
+        except ObjectCorrupt as error:
+            self._why = error.why
+
+    def watch(self, rows: Iterator[Rows]) -> Iterator[Rows]:
+        return rows if self._data is None else watched(rows, self._bars)
+
+    def damage(self, part: Span) -> Iterator[Damaged]:
+        """After the last row."""
+        if self._why:
+            yield Damaged(self._key, part, self._why)
+        if self._data is None:
+            return
+        try:
+            self._bars.check(self._data, self._key, self._facts)
+        except ObjectCorrupt as error:
+            yield Damaged(self._key, part, error.why)
 
 
 class _Feed:

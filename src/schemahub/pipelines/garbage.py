@@ -15,6 +15,7 @@ from schemahub.core.layout import (
 )
 from schemahub.core.parts import live
 from schemahub.core.span import Coverage
+from schemahub.pipelines.bars import remove_version
 from schemahub.pipelines.build import read_part
 from schemahub.pipelines.lake import Lake
 from schemahub.ports import Entry, Metrics, Table
@@ -114,6 +115,7 @@ class Garbage:
             old.damaged = bool(old.stays)
         if old.stays:
             return False
+        remove_version(self.lake, old.version, old.exchange)
         keys = [entry.key for entry in old.entries]
         for key in (*keys, complete_key(old.version, old.exchange)):
             self.lake.store.delete(key)

@@ -10,6 +10,7 @@ from schemahub.core import paging
 from schemahub.core.axis import Axis
 from schemahub.core.errors import Interrupted, LeaseHeld, SchemaHubError
 from schemahub.core.layout import (
+    TABLE,
     Market,
     market_lease,
     parse_part,
@@ -21,6 +22,7 @@ from schemahub.core.ledger import Ledger
 from schemahub.core.proof import Dispute
 from schemahub.core.span import Coverage, Span
 from schemahub.pipelines import ingest as ingests
+from schemahub.pipelines.bars import remove_part
 from schemahub.pipelines.ingest import Ingest
 from schemahub.pipelines.lake import Lake
 from schemahub.pipelines.plan import Wish
@@ -92,7 +94,8 @@ class Repair:
         if not source.spec.line.dense:
             for key in report.bad_parts:
                 self._remove_inside(market, key)
-        for key in (*report.bad_parts, *report.bad_evidence):
+        # Bars before parts: of a part that goes they go with it.
+        for key in (*report.bad_bars, *report.bad_parts, *report.bad_evidence):
             self._remove(market, key)
         # The checkpoint may vouch for what is gone: go by the listing.
         self.lake.forget_checkpoint(market)
@@ -125,7 +128,10 @@ class Repair:
                     self._remove(market, part_key(version, market, part))
 
     def _remove(self, market: Market, key: str) -> None:
-        self.lake.store.delete(key)
+        if key.startswith(TABLE):
+            remove_part(self.lake, key)
+        else:
+            self.lake.store.delete(key)
         self.lake.metrics.emit("damage.removed", market=str(market), key=key)
 
     def _settle(self, source: Source, market: Market, disputes: Sequence[Dispute]) -> list[str]:

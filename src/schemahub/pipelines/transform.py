@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVar
 
 from schemahub.core import parts
 from schemahub.core.errors import (
@@ -18,10 +18,13 @@ from schemahub.core.layout import Market, complete_key, job_lease, part_key, raw
 from schemahub.core.ledger import Ledger
 from schemahub.core.parts import Cells
 from schemahub.core.span import Coverage, Span
+from schemahub.pipelines.bars import BarsMaker, BarsTask, lacking, remove_part
 from schemahub.pipelines.build import Builder, Built, PartTask, read_part
 from schemahub.pipelines.lake import Lake, Specs, rebuild_version, target_version
 from schemahub.pipelines.turn import LOST, turn
 from schemahub.ports import Lease, Leases, Metrics, NoLeases, Tasks
+
+T = TypeVar("T", PartTask, BarsTask)
 
 # How often a market is planned anew because a listed object turned out corrupt or gone.
 # Each round sets at least one aside; this only bounds a store that keeps losing them.
@@ -129,6 +132,9 @@ class Transform:
                 f"planned {ROUNDS} times",
                 "see what else writes to this lake",
             )
+        for exchange, version in versions.items():
+            mine = [market for market in known if market.exchange == exchange]
+            self._fill(list(lacking(self.lake, version, mine)), outcomes, lease, workers)
         if rebuild:
             self._complete(versions, outcomes)
         yield from outcomes.values()
@@ -143,7 +149,7 @@ class Transform:
                     read_part(self.lake, self.builder().table, version, market, span)
                 except ObjectCorrupt:
                     key = part_key(version, market, span)
-                    self.lake.store.delete(key)
+                    remove_part(self.lake, key)
                     self.metrics.emit("damage.removed", market=str(market), key=key)
 
     def _known(self, market: Market, outcome: Outcome) -> bool:
@@ -165,8 +171,7 @@ class Transform:
         again: set[Market] = set()
         if not tasks:
             return []
-        rows = sum(task.spec.line.rows(len(task.span)) for task in tasks)
-        width = 1 if rows < self.small else min(workers, len(tasks))
+        width = self._width(tasks, workers)
         drawn = _while_held(tasks, lease, outcomes)
         for task, result in self.tasks.each(self.builder(), drawn, width):
             outcome = outcomes[task.market]
@@ -178,6 +183,32 @@ class Transform:
                 outcome.state = "failed"
                 outcome.error = outcome.error or result
         return sorted(again)
+
+    def _width(self, tasks: Sequence[PartTask | BarsTask], workers: int) -> int:
+        rows = sum(self.specs.of(task.market.exchange).line.rows(len(task.span)) for task in tasks)
+        return 1 if rows < self.small else min(workers, len(tasks))
+
+    def _fill(
+        self, tasks: list[BarsTask], outcomes: dict[Market, Outcome], lease: Lease, workers: int
+    ) -> None:
+        """Makes the bars of parts that have none: of an older lake, or after a crash."""
+        if not tasks:
+            return
+        builder = self.builder()
+        maker = BarsMaker(builder.lake, builder.table)
+        drawn = _while_held(tasks, lease, outcomes)
+        for task, result in self.tasks.each(maker, drawn, self._width(tasks, workers)):
+            outcome = outcomes[task.market]
+            if isinstance(result, ObjectCorrupt):
+                if outcome.state == "complete":
+                    outcome.state = "partial"
+                outcome.notes.append(
+                    f"{result.key} is corrupt ({result.why}), so it gets no bars: "
+                    f"`schemahub repair {task.market}` makes it anew"
+                )
+            elif isinstance(result, SchemaHubError) and not isinstance(result, ObjectMissing):
+                outcome.state = "failed"
+                outcome.error = outcome.error or result
 
     def _built(self, task: PartTask, built: Built, outcome: Outcome) -> None:
         outcome.parts += built.written
@@ -261,9 +292,7 @@ class Transform:
                 self.metrics.emit("version.completed", exchange=exchange, version=version)
 
 
-def _while_held(
-    tasks: Sequence[PartTask], lease: Lease, outcomes: dict[Market, Outcome]
-) -> Iterator[PartTask]:
+def _while_held(tasks: Sequence[T], lease: Lease, outcomes: dict[Market, Outcome]) -> Iterator[T]:
     """The parts to begin; without the lease none any more, and their markets are partial."""
     for number, task in enumerate(tasks):
         if not lease.held:

@@ -1,7 +1,8 @@
 """Verify: every wanted trade is in the table, once, as raw tells it.
 
 Deep (the default) reads everything: each raw answer is mapped anew and compared with the
-table row by row, each part with its own digest and count. Shallow goes by names alone.
+table row by row, each part with its own digest and count, its bars with what is computed from
+its rows. Shallow goes by names alone.
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ class Report:
     bad_raw: tuple[str, ...] = ()
     stray_raw: tuple[str, ...] = ()
     bad_parts: tuple[str, ...] = ()
+    bad_bars: tuple[str, ...] = ()
     bad_evidence: tuple[str, ...] = ()
     disputes: tuple[Dispute, ...] = ()
     suspect: Coverage = NOTHING
@@ -227,7 +229,7 @@ class Verify:
             gone.append(Damaged(key, Span(lost, lost + 1), why))
         if not view.spec.line.dense:
             self._number(view)
-        damaged = [*found.raw, *stray, *found.parts, *found.evidence, *gone]
+        damaged = [*found.raw, *stray, *found.parts, *found.bars, *found.evidence, *gone]
         certificate = _certificate(view, _wanted(ledger, shown, lost), damaged)
         self.metrics.emit("market.verified", market=str(view.market), status=certificate.status)
         return Report(
@@ -235,6 +237,7 @@ class Verify:
             _keys(found.raw),
             _keys(stray),
             _keys(found.parts),
+            _keys(found.bars),
             _keys(found.evidence),
             tuple(sorted(found.disputes)),
             Coverage.of(view.suspect),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pyarrow import RecordBatch, Table
 
+from schemahub.adapters.duck.bars import bars_every
 from schemahub.adapters.duck.engine import Duck
 from schemahub.adapters.duck.frames import Relation, floats, join, relation
 from schemahub.adapters.duck.result import Preview, Result
@@ -18,6 +19,7 @@ __all__ = [
     "Relation",
     "Result",
     "Table",
+    "bars_every",
     "floats",
     "join",
     "relation",

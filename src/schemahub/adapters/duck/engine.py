@@ -9,15 +9,19 @@ from types import TracebackType
 from typing import Any, Self
 
 import duckdb
+import pyarrow as pa
 
-from schemahub.adapters.duck import views
+from schemahub.adapters.duck import bars, views
+from schemahub.adapters.duck.cut import cut_bars
 from schemahub.adapters.duck.faults import FAULTS, fault
 from schemahub.adapters.duck.frames import market_table
 from schemahub.adapters.duck.guard import admit
 from schemahub.adapters.duck.remote import Remote
 from schemahub.adapters.duck.result import Result
 from schemahub.adapters.duck.views import FileSlice, MarketRow
+from schemahub.core.bars import Cut
 from schemahub.core.errors import SchemaHubError, UsageError
+from schemahub.core.layout import Market
 from schemahub.ports import Objects
 
 Params = Sequence[Any] | Mapping[str, Any] | None
@@ -47,7 +51,9 @@ class Duck:
         memory_limit: str | None = None,
         temp_dir: Path | None = None,
     ) -> None:
-        self._locations = [s.location for s in slices]
+        self._timed = any(one.timed for one in slices)
+        files = bars.bar_files(slices)
+        self._locations = [s.location for s in (*slices, *files)]
         self._remote = None if objects is None else Remote(objects, slices)
         try:
             self._connection = _connect(threads, memory_limit, temp_dir)
@@ -75,13 +81,18 @@ class Duck:
         run(f"SET allowed_paths = {views.array(dict.fromkeys(files))}")
         run("SET enable_external_access = false")
         run("SET lock_configuration = true")
+        rest = bars.without_bars(slices)
         if self._remote is None:
             run(f"CREATE VIEW trades AS {views.trades_view(slices)}")
+            held, others = bars.held_bars(bars.bar_files(slices)), views.trades_view(rest)
         else:
             self._remote.lend(self._connection)
             run(f"CREATE VIEW trades AS {views.lent_view(self._remote.tables)}")
+            held = bars.lent_bars(self._remote.bars)
+            others = views.lent_view(self._remote.without_bars)
         run(f"CREATE VIEW trades_float AS {views.trades_float_view()}")
-        run(f"CREATE VIEW bars_1m AS {views.bars_view(views.timed_exchanges(slices))}")
+        source = "trades" if held is None else f"({others})" if rest else ""
+        run(f"CREATE VIEW bars_1m AS {bars.bars_view(source, bars.timed_exchanges(slices), held)}")
 
     def sql(self, query: str, params: Params = None) -> Result:
         """Start `query`, with `params` bound to its ? or $name; the rows come by streaming.
@@ -101,6 +112,23 @@ class Duck:
                 return result
         except FAULTS as error:
             raise self._fault(error) from error
+
+    def bars(self, market: Market, where: str, params: Params, cut: Cut) -> Result:
+        """Bars that are cut from the trades of this market, of `where` a clause or nothing.
+
+        The trades stream through, the bars are held in memory. Raises as `sql` does.
+        """
+        with self.sql(bars.trades_to_cut(where, timed=self._timed), params) as trades:
+            try:
+                table = cut_bars(trades.batches(), cut)
+            except pa.ArrowInvalid as error:
+                raise UsageError(
+                    "a bar does not fit its columns", str(error), "cut the bars smaller"
+                ) from None
+        cursor = self._connection.cursor()
+        cursor.register("cut", table)
+        cursor.execute(bars.cut_view("cut", market))
+        return Result(cursor, self._fault, self._check)
 
     def _fault(self, error: Exception) -> SchemaHubError:
         told = self._remote.error if self._remote else None

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 from pyarrow import fs
 
+from schemahub.adapters.duck.bars import bar_files, without_bars
 from schemahub.adapters.duck.views import FileSlice, Lent, Piece, by_market
 from schemahub.core.errors import SchemaHubError
 from schemahub.core.layout import Market
@@ -31,7 +32,18 @@ _TYPES = {
     "timestamp": pa.timestamp("us", "UTC"),
 }
 _SCHEMA = pa.schema([(column.name, _TYPES[column.kind]) for column in UNIFIED_SCHEMA])
-_ALL = "lake_files"
+_QUOTE = pa.decimal128(PRECISION, 8)
+_BARS = pa.schema(
+    [
+        ("exchange", pa.string()),
+        ("symbol", pa.string()),
+        ("bar_ts", _TYPES["timestamp"]),
+        *((name, _TYPES["decimal"]) for name in ("open", "high", "low", "close", "volume")),
+        ("quote_volume", _QUOTE),
+        ("buy_volume", _TYPES["decimal"]),
+        *((name, pa.int64()) for name in ("trades", "first_position", "last_position")),
+    ]
+)
 
 
 class Remote:
@@ -53,20 +65,32 @@ class Remote:
             )
         )
         self._lent: dict[str, ds.FileSystemDataset] = {}
-        self.tables: list[Lent] = []
         self.error: SchemaHubError | None = None
-        # One table for all markets, so that a lake of hundreds is not a query of hundreds of
-        # branches; only markets with trimmed pieces have their own.
+        files = bar_files(slices)
+        self.tables = self._tables("lake_files", slices, _SCHEMA)
+        self.bars = self._tables("lake_bars", files, _BARS)
+        self.without_bars = (
+            self._tables("lake_rest", without_bars(slices), _SCHEMA) if files else self.tables
+        )
+
+    def _tables(self, name: str, slices: Sequence[FileSlice], schema: pa.Schema) -> list[Lent]:
+        """One table for all markets, so that a lake of hundreds is no query of as many branches.
+
+        Only markets with trimmed pieces have their own.
+        """
+        made: list[Lent] = []
         whole: list[ds.ParquetFileFragment] = []
         for market, pieces in by_market(slices):
             if all(piece.span is None for piece in pieces):
                 whole += self._fragments(market, pieces)
                 continue
             for piece in pieces:
-                name = f"{_ALL}_{len(self.tables) + 1}"
-                self._add(Lent(name, piece.span, piece.timed), self._fragments(market, [piece]))
+                made.append(Lent(f"{name}_{len(made) + 1}", piece.span, piece.timed))
+                self._add(made[-1], self._fragments(market, [piece]), schema)
         if whole:
-            self._add(Lent(_ALL), whole)
+            made.append(Lent(name))
+            self._add(made[-1], whole, schema)
+        return made
 
     def lend(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Makes the tables known to this connection; a cursor is one of its own."""
@@ -74,10 +98,11 @@ class Remote:
         for name, dataset in self._lent.items():
             connection.register(name, dataset)
 
-    def _add(self, table: Lent, fragments: Sequence[ds.ParquetFileFragment]) -> None:
-        self.tables.append(table)
+    def _add(
+        self, table: Lent, fragments: Sequence[ds.ParquetFileFragment], schema: pa.Schema
+    ) -> None:
         self._lent[table.name] = ds.FileSystemDataset(
-            fragments, _SCHEMA, self._form, filesystem=self._files
+            fragments, schema, self._form, filesystem=self._files
         )
 
     def _fragments(self, market: Market, pieces: Sequence[Piece]) -> list[ds.ParquetFileFragment]:

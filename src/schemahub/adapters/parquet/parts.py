@@ -6,7 +6,6 @@ Settings keep the files readable by Athena and Snowflake; sizes are in BENCHMARK
 from __future__ import annotations
 
 import hashlib
-import re
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
@@ -16,13 +15,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from schemahub.adapters.parquet.bars import ParquetBars, Shown
 from schemahub.adapters.parquet.schema import ARROW_SCHEMA, ID, ArrowRows, Order
+from schemahub.adapters.parquet.seal import OPEN, SEAL, check_seal, sealed
 from schemahub.core.axis import AXES, Axis
 from schemahub.core.errors import ObjectCorrupt
 from schemahub.core.layout import Market
 from schemahub.core.span import Span
 from schemahub.core.trade import OUTSIDE_DIGEST, SCHEMA_VERSION
-from schemahub.ports import Differing, Key, Part, PartFacts, Refused, Rows
+from schemahub.ports import Bars, Differing, Key, Part, PartFacts, Refused, Rows
 
 ROW_GROUP = 1 << 20
 BATCH = 1 << 17
@@ -31,17 +32,15 @@ _WORDY = ("exchange", "symbol", "side")
 _MONEY = ("price", "quantity")
 _DELTA = dict.fromkeys(("trade_id", "trade_ts", "ingest_ts"), "DELTA_BINARY_PACKED")
 _PREFIX = "schemahub."
-_SEAL = "schemahub.seal"
-_OPEN = "0" * 64
-# In the footer a key is followed by the length of its value, and that.
-_SEALED = re.compile(rb"schemahub\.seal.{1,4}?([0-9a-f]{64})", re.DOTALL)
-_FOOTER = 1 << 20
 _WORDS = frozenset({"exchange", "symbol", "trade_ref"})
 _SIDES = ("buy", "sell")
 
 
 class ParquetTable:
     """Implements ports.Table."""
+
+    def __init__(self) -> None:
+        self._shown = Shown()
 
     def encode(  # noqa: PLR0913, PLR0917  (as ports.Table has it)
         self,
@@ -72,8 +71,8 @@ class ParquetTable:
                 market.exchange, market.symbol, span, count, refused(), digest.hex(), shape,
                 line.kind,
             )  # fmt: skip
-            writer.add_key_value_metadata(_metadata(facts) | {_SEAL: _OPEN})
-        return Part(_sealed(sink.getvalue().to_pybytes()), facts)
+            writer.add_key_value_metadata(_metadata(facts) | {SEAL: OPEN})
+        return Part(sealed(sink.getvalue().to_pybytes()), facts)
 
     def decode(self, data: bytes, key: str) -> Iterator[Rows]:
         facts = self.facts(data, key)
@@ -96,7 +95,7 @@ class ParquetTable:
             raise ObjectCorrupt(key, "its rows are not those of its digest")
 
     def facts(self, data: bytes, key: str) -> PartFacts:
-        _check_seal(data, key)
+        check_seal(data, key)
         try:
             found = _open(data).metadata.metadata or {}
             said = {
@@ -124,6 +123,9 @@ class ParquetTable:
         for rows in batches:
             digest.add(_table(rows))
         return digest.hex()
+
+    def bars(self) -> Bars:
+        return ParquetBars(self._shown)
 
     def differing(self, left: Rows, right: Rows) -> Differing:
         mine, theirs = _content(_table(left)), _content(_table(right))
@@ -202,32 +204,6 @@ def _size(rows: pa.Table, name: str, dictionaries: Sequence[str] = ()) -> int:
     with _writer(sink, list(dictionaries), column.schema) as writer:
         writer.write_table(column)
     return int(sink.getvalue().size)
-
-
-def _sealed(data: bytes) -> bytes:
-    """`data` with its own digest in the place that its footer keeps for it.
-
-    Parquet's footer has no checksum of its own, and readers skip rows by what it says.
-    """
-    found = _SEALED.search(data, max(0, len(data) - _FOOTER))
-    if found is None or found[1] != _OPEN.encode():
-        msg = "a part was written without the place for its seal"
-        raise ValueError(msg)
-    seal = hashlib.sha256(data).hexdigest().encode()
-    return data[: found.start(1)] + seal + data[found.end(1) :]
-
-
-def _check_seal(data: bytes, key: str) -> None:
-    """Raises ObjectCorrupt if a single byte is not as it was written."""
-    found = _SEALED.search(data, max(0, len(data) - _FOOTER))
-    if found is None:
-        raise ObjectCorrupt(key, "it has no seal")
-    view = memoryview(data)
-    digest = hashlib.sha256(view[: found.start(1)])
-    digest.update(_OPEN.encode())
-    digest.update(view[found.end(1) :])
-    if digest.hexdigest().encode() != found[1]:
-        raise ObjectCorrupt(key, "its seal is not that of its content")
 
 
 def _open(data: bytes) -> pq.ParquetFile:
