@@ -114,7 +114,7 @@ class ParquetBars:
         ) as writer:
             writer.write_table(table)
             writer.add_key_value_metadata({_DIGEST: facts.digest, SEAL: OPEN})
-        return sealed(sink.getvalue().to_pybytes())
+        return sealed(memoryview(sink.getvalue()))
 
     def check(self, data: bytes, key: str, facts: PartFacts) -> None:
         check_seal(data, key)

@@ -8,8 +8,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -52,27 +51,18 @@ class ParquetTable:
         refused: Callable[[], Refused],
     ) -> Part:
         sink = pa.BufferOutputStream()
-        digest = _Digest()
-        order = Order(line)
-        count, last = 0, (span.start, -1)
-        groups = _groups(batches)
-        first_group = next(groups, ARROW_SCHEMA.empty_table())
-        with _writer(sink, _dictionaries(first_group)) as writer:
-            for group in chain([first_group] if first_group.num_rows else (), groups):
-                first, final = order.first(group), order.last(group)
-                if first <= last or final[0] >= span.stop or not order.kept(group):
-                    msg = f"rows of {market} {span} do not increase: {last}, {first}..{final}"
-                    raise ValueError(msg)
-                last = final
-                count += group.num_rows
-                digest.add(group)
-                writer.write_table(group, row_group_size=ROW_GROUP)
+        writing = _Writing(sink, market, span, line)
+        with writing:
+            # Nothing here may hold on to a group: each is a tenth of a gigabyte.
+            for group in _groups(batches):
+                writing.add(group)
+                del group
             facts = PartFacts(
-                market.exchange, market.symbol, span, count, refused(), digest.hex(), shape,
-                line.kind,
+                market.exchange, market.symbol, span, writing.rows, refused(),
+                writing.digest.hex(), shape, line.kind,
             )  # fmt: skip
-            writer.add_key_value_metadata(_metadata(facts) | {SEAL: OPEN})
-        return Part(sealed(sink.getvalue().to_pybytes()), facts)
+            writing.close(facts)
+        return Part(sealed(memoryview(sink.getvalue())), facts)
 
     def decode(self, data: bytes, key: str) -> Iterator[Rows]:
         facts = self.facts(data, key)
@@ -222,19 +212,70 @@ def _arrow(rows: Rows) -> ArrowRows:
 
 
 def _groups(batches: Iterable[Rows]) -> Iterator[pa.Table]:
-    """`batches` in tables of ROW_GROUP rows, the last of fewer; never an empty one."""
+    """`batches` in tables of ROW_GROUP rows, the last of fewer; never an empty one.
+
+    It holds no rows of the tables that it gave.
+    """
     waiting: list[pa.Table] = []
     count = 0
     for rows in batches:
-        table = _table(rows)
-        waiting.append(table)
-        count += table.num_rows
+        waiting.append(_table(rows))
+        count += len(rows)
+        del rows
         while count >= ROW_GROUP:
-            whole = pa.concat_tables(waiting)
-            yield whole.slice(0, ROW_GROUP).combine_chunks()
-            waiting, count = [whole.slice(ROW_GROUP)], count - ROW_GROUP
+            yield _taken(waiting, ROW_GROUP)
+            count -= ROW_GROUP
     if count:
-        yield pa.concat_tables(waiting).combine_chunks()
+        yield _taken(waiting, count)
+
+
+def _taken(waiting: list[pa.Table], count: int) -> pa.Table:
+    """The first rows of `waiting`, which keeps the others."""
+    whole = pa.concat_tables(waiting)
+    waiting[:] = [whole.slice(count)] if count < whole.num_rows else []
+    return whole.slice(0, count)
+
+
+class _Writing:
+    """A part that is being written: what its rows add up to so far, and that they increase."""
+
+    def __init__(self, sink: pa.BufferOutputStream, market: Market, span: Span, line: Axis) -> None:
+        self.rows = 0
+        self.digest = _Digest()
+        self._told = f"{market} {span}"
+        self._stop = span.stop
+        self._order = Order(line)
+        self._last = (span.start, -1)
+        self._sink = sink
+        self._writer: pq.ParquetWriter | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+    def add(self, group: pa.Table) -> None:
+        """Raises ValueError if its rows do not increase on the axis or leave the span."""
+        order = self._order
+        first, final = order.first(group), order.last(group)
+        if first <= self._last or final[0] >= self._stop or not order.kept(group):
+            msg = f"rows of {self._told} do not increase: {self._last}, {first}..{final}"
+            raise ValueError(msg)
+        self._last = final
+        self.rows += group.num_rows
+        self.digest.add(group)
+        self._opened(group).write_table(group, row_group_size=ROW_GROUP)
+
+    def close(self, facts: PartFacts) -> None:
+        writer = self._opened(ARROW_SCHEMA.empty_table())
+        writer.add_key_value_metadata(_metadata(facts) | {SEAL: OPEN})
+
+    def _opened(self, first: pa.Table) -> pq.ParquetWriter:
+        if self._writer is None:
+            self._writer = _writer(self._sink, _dictionaries(first))
+        return self._writer
 
 
 def _metadata(facts: PartFacts) -> dict[str, str]:

@@ -19,14 +19,14 @@ _SEALED = re.compile(rb"schemahub\.seal.{1,4}?([0-9a-f]{64})", re.DOTALL)
 _FOOTER = 1 << 20
 
 
-def sealed(data: bytes) -> bytes:
+def sealed(data: memoryview) -> bytes:
     """`data` with its own digest in the place that its footer keeps for it."""
     found = _SEALED.search(data, max(0, len(data) - _FOOTER))
     if found is None or found[1] != OPEN.encode():
         msg = "a file was written without the place for its seal"
         raise ValueError(msg)
     seal = hashlib.sha256(data).hexdigest().encode()
-    return data[: found.start(1)] + seal + data[found.end(1) :]
+    return b"".join((data[: found.start(1)], seal, data[found.end(1) :]))
 
 
 def check_seal(data: bytes, key: str) -> None:
