@@ -44,48 +44,38 @@ class Store(Protocol):
 
     def create(self, key: str, data: bytes) -> bool:
         """True: these bytes are durable now. False: the key was taken; nothing changed."""
-        ...
 
     def read(self, key: str) -> bytes: ...
 
     def list(self, prefix: str, start_after: str = "") -> Iterator[Entry]:
         """Objects whose key starts with `prefix` and is greater than `start_after`."""
-        ...
 
     def keys(self, prefix: str, start_after: str = "", before: str = "") -> Sequence[str]:
         """The keys of the same objects, and only those less than `before` if that is given.
 
         Many times quicker where they are very many: nobody looks at the objects themselves.
         """
-        ...
 
     def folders(self, prefix: str) -> Iterator[str]:
         """The names directly under `prefix` (which ends in `/` or is empty) that hold keys."""
-        ...
 
     def put(self, key: str, data: bytes) -> None:
         """Create or replace, whole or not at all: caches and lists only, never data."""
-        ...
 
     def delete(self, key: str) -> None:
         """Remove if there. For superseded or proven corrupt parts only."""
-        ...
 
     def locate(self, key: str) -> str:
         """A path or URL at which a query engine opens the object."""
-        ...
 
     def now(self) -> datetime:
         """The clock by which `Entry.created_at` is told; aware, UTC."""
-        ...
 
     def leftovers(self, before: datetime) -> Iterator[str]:
         """What writers that died left since before that time; never an object."""
-        ...
 
     def sweep(self, leftover: str) -> None:
         """Remove one of these, if there."""
-        ...
 
 
 class Opened(Protocol):
@@ -95,7 +85,6 @@ class Opened(Protocol):
 
     def read_at(self, start: int, stop: int) -> bytes:
         """Its bytes of `start` to `stop`. Raises ObjectMissing once it is not there as it was."""
-        ...
 
 
 class Objects(Protocol):
@@ -103,7 +92,6 @@ class Objects(Protocol):
 
     def open(self, location: str) -> Opened:
         """By what `Store.locate` told. Raises ObjectMissing, StoreError."""
-        ...
 
 
 class Http(Protocol):
@@ -115,7 +103,6 @@ class Http(Protocol):
         `read` raising BadAnswer counts as a failed attempt and is tried again. Raises
         Unreachable, Refused, Throttled, BadAnswer (with its body), Interrupted.
         """
-        ...
 
 
 class Codec(Protocol):
@@ -125,7 +112,6 @@ class Codec(Protocol):
 
     def unpack(self, data: bytes, key: str) -> bytes:
         """Raises ObjectCorrupt if the bytes are not what was packed."""
-        ...
 
 
 Key = tuple[int, int]
@@ -142,23 +128,18 @@ class Rows(Protocol):
 
     def positions(self) -> Coverage:
         """The axis positions of the rows. Cheap on a dense axis, where they make few spans."""
-        ...
 
     def extent(self) -> Span | None:
         """From the lowest position to one past the highest; None without a row."""
-        ...
 
     def holding(self, ids: Collection[int]) -> set[int]:
         """Those of `ids` that are the trade id of a row."""
-        ...
 
     def tally(self, *, numbered: bool) -> Tally:
         """What the rows add up to; with the runs of their ids where they are `numbered`."""
-        ...
 
     def within(self, span: Span) -> Rows:
         """The rows whose position lies in `span`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +171,6 @@ class Mapper(Protocol):
         and rejects both as a conflict. Raises ObjectCorrupt if a line is not a raw line,
         RawUnread if it is not an answer about this market.
         """
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,11 +226,9 @@ class Bars(Protocol):
 
     def encode(self, facts: PartFacts) -> bytes | None:
         """The bars of all rows that were added; None if a sum has more digits than a decimal."""
-        ...
 
     def check(self, data: bytes, key: str, facts: PartFacts) -> None:
         """Raises ObjectCorrupt if `data` is not the bars of this part and of these rows."""
-        ...
 
 
 class Table(Protocol):
@@ -269,7 +247,6 @@ class Table(Protocol):
 
         Raises ValueError if the rows do not increase on the axis or leave the span.
         """
-        ...
 
     def decode(self, data: bytes, key: str) -> Iterator[Rows]:
         """The rows of a part, all of them, in axis order; no batch splits a position.
@@ -277,33 +254,27 @@ class Table(Protocol):
         Raises ObjectCorrupt, at the latest after the last batch, if they are not exactly
         those that were encoded.
         """
-        ...
 
     def facts(self, data: bytes, key: str) -> PartFacts:
         """Raises ObjectCorrupt."""
-        ...
 
     def digest(self, batches: Iterable[Rows]) -> str:
         """The content digest of rows, whatever their batches; leaves out `ingest_ts`."""
-        ...
 
     def bars(self) -> Bars: ...
 
     def differing(self, left: Rows, right: Rows) -> Differing:
         """Which rows are only on one side or differ in more than `ingest_ts`."""
-        ...
 
 
 class Clock(Protocol):
     def now(self) -> datetime:
         """Aware, UTC."""
-        ...
 
     def monotonic(self) -> float: ...
 
     def sleep(self, seconds: float) -> None:
         """Raises Interrupted as soon as the process was asked to stop."""
-        ...
 
 
 class Tasks(Protocol):
@@ -318,7 +289,6 @@ class Tasks(Protocol):
         process was asked to stop no item is drawn any more; those under way get 3 s.
         Any other exception is a bug and is raised.
         """
-        ...
 
 
 class Lease(Protocol):
@@ -327,7 +297,6 @@ class Lease(Protocol):
     @property
     def generation(self) -> int:
         """1 for who found it free, one more for who took it over. 0 where none are kept."""
-        ...
 
     @property
     def held(self) -> bool:
@@ -335,11 +304,9 @@ class Lease(Protocol):
 
         Then, and for good, no new work should begin; what is under way may be finished.
         """
-        ...
 
     def release(self) -> None:
         """Let others have it now. Never raises; does nothing the second time."""
-        ...
 
 
 class Leases(Protocol):
@@ -357,15 +324,12 @@ class Leases(Protocol):
         it moves or is known dead, for that long at most. `wait`: seconds to wait for one that
         lives. Raises Interrupted.
         """
-        ...
 
     def records(self) -> Sequence[Holder]:
         """Every lease that is held, or was by a process that died. Raises StoreError."""
-        ...
 
     def remove(self, name: str) -> bool:
         """Take a lease away from whoever holds it; False if nobody does. Raises StoreError."""
-        ...
 
 
 class Unlocked:
