@@ -28,7 +28,6 @@ def bill(pins: Sequence[Pin]) -> dict[str, Any]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     name, version = project["name"], project["version"]
     root = _reference(name, version)
-    references = {pin.name: _reference(pin.name, pin.version) for pin in pins}
     content = {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
@@ -46,7 +45,7 @@ def bill(pins: Sequence[Pin]) -> dict[str, Any]:
         },
         "components": [_component(pin) for pin in pins],
         "dependencies": [
-            {"ref": reference, "dependsOn": sorted(references[pin.name] for pin in below)}
+            {"ref": reference, "dependsOn": sorted(map(_referred, below))}
             for reference, below in _edges(name, root, pins)
         ],
     }
@@ -58,18 +57,19 @@ def _reference(name: str, version: str) -> str:
     return f"pkg:pypi/{name}@{version}"
 
 
+def _referred(pin: Pin) -> str:
+    return _reference(pin.name, pin.version)
+
+
 def _edges(name: str, root: str, pins: Sequence[Pin]) -> list[tuple[str, list[Pin]]]:
     """Each component with those that it asked for, as the lock file says."""
     direct = [pin for pin in pins if any(via.startswith(f"{name} ") for via in pin.via)]
-    rest = [
-        (_reference(one.name, one.version), [pin for pin in pins if one.name in pin.via])
-        for one in pins
-    ]
+    rest = [(_referred(one), [pin for pin in pins if one.name in pin.via]) for one in pins]
     return [(root, direct), *rest]
 
 
 def _component(pin: Pin) -> dict[str, Any]:
-    reference = _reference(pin.name, pin.version)
+    reference = _referred(pin)
     found: dict[str, Any] = {
         "type": "library",
         "bom-ref": reference,
