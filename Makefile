@@ -112,6 +112,8 @@ $(venv)/.runtime: $(pins) | $(venv)/.python
 
 $(venv)/.package: pyproject.toml $(venv)/.runtime
 	@$(install) --no-deps --no-build-isolation -e .
+	@echo "compiling the kernels" >&2
+	@$(py) -m schemahub.kernels
 	@touch $@
 
 $(venv)/.dev: requirements/dev.txt $(venv)/.package

@@ -27,6 +27,7 @@ MADE: tuple[tuple[SchemaHubError, int], ...] = (
     (errors.TooManyRejects("what", "why", "do"), 1),
     (errors.ProofFailed("what", "why", "do"), 4),
     (errors.LeaseHeld("what", "why", "do"), 5),
+    (errors.EngineError("what", "why", "do"), 1),
     (errors.PartlyFailed("what", "why", "do"), 3),
     (errors.Interrupted(), 130),
     (errors.Interrupted(15), 143),

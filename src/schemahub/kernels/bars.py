@@ -6,7 +6,7 @@ Everything is exact. Whatever might not fit its place is refused, for the genera
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -67,23 +67,28 @@ def runs(
     Buffers of equal length in rows: 128-bit decimals of 12 places, 64-bit µs and positions;
     `side` offsets of 32 bits and the bytes of the words, None if no side is told.
     """
-    moments = np.frombuffer(ts, np.int64)
+    moments = _array(ts, np.int64)
     count = len(moments)
     if not 0 < count <= MOST_ROWS:
         return None
     if side is None:
-        offsets, words = np.zeros(1, np.int32), np.zeros(1, np.uint8)
+        offsets, words = _array(memoryview(bytes(4)), np.int32), _array(memoryview(b"0"), np.uint8)
     else:
-        offsets, words = np.frombuffer(side[0], np.int32), np.frombuffer(side[1], np.uint8)
+        offsets, words = _array(side[0], np.int32), _array(side[1], np.uint8)
     size = _count(moments)
     minute, first, last, trades = (np.empty(size, np.int64) for _ in range(4))
     prices, sums = np.empty((4, size, 2), np.uint64), np.zeros((3, size, 2), np.uint64)
     fits = _fold(
-        np.frombuffer(price, np.uint64), np.frombuffer(quantity, np.uint64), moments,
-        np.frombuffer(position, np.int64), offsets, words, side is not None,
+        _array(price, np.uint64), _array(quantity, np.uint64), moments,
+        _array(position, np.int64), offsets, words, side is not None,
         minute, first, last, trades, prices, sums,
     )  # fmt: skip
     return Runs(minute, first, last, trades, prices, sums) if fits else None
+
+
+def _array(values: memoryview, kind: type[np.generic]) -> npt.NDArray[Any]:
+    """As something that is only read: for each kind of argument a kernel is compiled anew."""
+    return np.frombuffer(values.toreadonly(), kind)
 
 
 @compiled

@@ -203,13 +203,11 @@ class _Layout:
     literals: tuple[bytes, ...]
     kinds: tuple[int, ...]
     words: tuple[bytes, bytes]
-    arrays: tuple[Array, Array, Array] = field(init=False, compare=False, repr=False)
+    arrays: tuple[Array, Array] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        texts = (*self.literals, *self.words)
-        joined = np.frombuffer(b"".join(texts), np.uint8)
-        ends = np.cumsum([0, *map(len, texts)]).astype(np.int64)
-        object.__setattr__(self, "arrays", (joined, ends, np.array(self.kinds, np.int64)))
+        texts = kernel.packed((*self.literals, *self.words))
+        object.__setattr__(self, "arrays", (texts, np.array(self.kinds, np.int64)))
 
     @property
     def shortest(self) -> int:
