@@ -24,7 +24,8 @@ from schemahub.core.span import Span
 from schemahub.core.trade import OUTSIDE_DIGEST, SCHEMA_VERSION
 from schemahub.ports import Bars, Differing, Key, Part, PartFacts, Refused, Rows
 
-ROW_GROUP = 1 << 20
+# Twice as many pack 2 % smaller, and take 100 MB more of memory while they are written.
+ROW_GROUP = 1 << 19
 BATCH = 1 << 17
 _FEW = 1 << 17  # rows of a part for which the smaller of two encodings is looked for
 _WORDY = ("exchange", "symbol", "side")
@@ -53,7 +54,7 @@ class ParquetTable:
         sink = pa.BufferOutputStream()
         writing = _Writing(sink, market, span, line)
         with writing:
-            # Nothing here may hold on to a group: each is a tenth of a gigabyte.
+            # Nothing here may hold on to a group: it may be of 50 MB.
             for group in _groups(batches):
                 writing.add(group)
                 del group
