@@ -12,17 +12,18 @@ from tests.s3_proxy import Proxy, proxy
 from tests.s3_server import ACCESS_KEY, SECRET_KEY, S3Server, moto, seaweed
 from tests.spark_cluster import Cluster, connected
 
+# Of each property that does not say otherwise; a longer run asks for more.
+EXAMPLES = int(os.environ.get("EXAMPLES", "50"))
+
 settings.register_profile(
-    "local", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
-)
-settings.register_profile(
-    "ci",
+    "all",
     deadline=None,
-    derandomize=True,
+    derandomize=bool(os.environ.get("CI")),
+    max_examples=EXAMPLES,
     suppress_health_check=[HealthCheck.too_slow],
     print_blob=True,
 )
-settings.load_profile("ci" if os.environ.get("CI") else "local")
+settings.load_profile("all")
 
 
 @pytest.fixture(scope="session")
