@@ -146,7 +146,8 @@ def test_a_resume_rewrites_nothing(make: Make) -> None:
     w.ok("run", BTC)
     fresh = changed(before, w.files(), RECORDS)
     assert not set(fresh) & set(before)
-    raw, part = sorted(name for name in fresh if not name.endswith("/"))
+    bars, raw, part = sorted(name for name in fresh if not name.endswith("/"))
+    assert bars == part.replace("unified_trades", "bars_1m")
     assert raw.endswith(f"{2_001:020}-{2_301:020}.jsonl.zst")
     assert part.endswith(f"{2_301:020}-{2_300:020}.parquet")
 
