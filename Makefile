@@ -38,11 +38,11 @@ demo: setup ## Ingest from a built-in exchange, prove it, query it (ARGS="--lake
 
 .PHONY: test
 test: $(venv)/.dev ## Run the tests but for the heavy ones (WORKERS=2, ARGS="-k span")
-	@$(py) -m pytest -n $(WORKERS) -q -m "not heavy" $(ARGS)
+	@$(py) -m pytest -n $(WORKERS) --dist worksteal -q -m "not heavy" $(ARGS)
 
 .PHONY: heavy
 heavy: $(venv)/.dev $(venv)/.spark ## Run the heavy tests: crashes, damage, simulation, Spark (needs Java 17); those about load one at a time
-	@$(py) -m pytest -n $(WORKERS) -q -m "heavy and not alone" $(ARGS)
+	@$(py) -m pytest -n $(WORKERS) --dist worksteal -q -m "heavy and not alone" $(ARGS)
 	@$(py) -m pytest -q -m alone $(ARGS)
 
 .PHONY: simulate

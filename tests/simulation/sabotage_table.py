@@ -89,7 +89,7 @@ def crossing_parts_not_trimmed() -> Changes:
     return [(parts, "reading", reading), (lakes, "reading", reading)]
 
 
-@sabotage("a part is superseded by the union of others", within=300)
+@sabotage("a part is superseded by the union of others", within=300, first=200)
 def superseded_by_union() -> Changes:
     def superseded(existing: Iterable[Span]) -> list[Span]:
         found = sorted(set(existing), key=lambda part: (part.stop, len(part)))
