@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
 import time
@@ -17,7 +18,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from functools import partial
 from multiprocessing.connection import wait as wait_for
 from multiprocessing.process import BaseProcess
 from queue import Empty, SimpleQueue
@@ -123,12 +123,16 @@ class Processes:
     def _elsewhere(
         self, work: Callable[[T], R], items: Iterator[T], width: int
     ) -> Iterator[tuple[T, R | SchemaHubError]]:
+        # Work goes to each process once, not with every item: what it learns there it keeps.
         crew = ProcessPoolExecutor(
-            width, multiprocessing.get_context("spawn"), initializer=_as_worker
+            width,
+            multiprocessing.get_context("spawn"),
+            initializer=_as_worker,
+            initargs=(pickle.dumps(work),),
         )
         clean = False
         try:
-            yield from self._drive(crew, partial(_carried, work), items, width)
+            yield from self._drive(crew, _carried, items, width)
             clean = True
         except BrokenProcessPool as error:
             raise SchemaHubError(
@@ -308,15 +312,23 @@ class _Carried:
         return error
 
 
-def _carried(work: Callable[[T], R], item: T) -> R | _Carried:
+def _carried(item: Any) -> Any:  # noqa: ANN401  (whatever the work takes and gives)
+    """What this process's work makes of an item."""
     try:
-        return work(item)
+        return _work(item)
     except SchemaHubError as error:
         return _Carried(type(error), error.args, error.__dict__)
 
 
-def _as_worker() -> None:
+def _work(item: Any) -> Any:  # noqa: ANN401  (the same)
+    """What a worker does; see `_as_worker`."""
+    raise NotImplementedError
+
+
+def _as_worker(work: bytes) -> None:
     """The parent decides when to stop; a worker whose parent is gone ends too."""
+    global _work  # noqa: PLW0603  (a worker has one work, for all its life)
+    _work = pickle.loads(work)  # noqa: S301  (from the parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
