@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import pickle
 import signal
 import threading
 import time
@@ -128,7 +127,7 @@ class Processes:
             width,
             multiprocessing.get_context("spawn"),
             initializer=_as_worker,
-            initargs=(pickle.dumps(work),),
+            initargs=(work,),
         )
         clean = False
         try:
@@ -315,20 +314,17 @@ class _Carried:
 def _carried(item: Any) -> Any:  # noqa: ANN401  (whatever the work takes and gives)
     """What this process's work makes of an item."""
     try:
-        return _work(item)
+        return _own[0](item)
     except SchemaHubError as error:
         return _Carried(type(error), error.args, error.__dict__)
 
 
-def _work(item: Any) -> Any:  # noqa: ANN401  (the same)
-    """What a worker does; see `_as_worker`."""
-    raise NotImplementedError
+_own: list[Callable[[Any], Any]] = []  # the one work of a worker process, for all its life
 
 
-def _as_worker(work: bytes) -> None:
+def _as_worker(work: Callable[[Any], Any]) -> None:
     """The parent decides when to stop; a worker whose parent is gone ends too."""
-    global _work  # noqa: PLW0603  (a worker has one work, for all its life)
-    _work = pickle.loads(work)  # noqa: S301  (from the parent)
+    _own[:] = [work]
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
