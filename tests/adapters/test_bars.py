@@ -24,15 +24,12 @@ from schemahub.core.axis import IDS, TIME, Axis
 from schemahub.core.errors import ObjectCorrupt
 from schemahub.core.layout import Market
 from schemahub.core.span import Span
-from schemahub.kernels import installed
 from schemahub.ports import PartFacts, Refused
 from tests.duck_lake import BTC, EPOCH, FolderObjects, Row, write_part
 
 TIMED = Market("acme", "BTC-USD")
 BASE = int(EPOCH.timestamp()) * 1_000_000
 TABLE = ParquetTable()
-
-needs_kernels = pytest.mark.skipif(not installed(), reason="the extra `fast` is not installed")
 
 
 def rows_of(trades: Sequence[Row], line: Axis = IDS) -> ArrowRows:
@@ -96,7 +93,6 @@ def trades_of(most: int = 24) -> st.SearchStrategy[list[Row]]:
 # ---------------------------------------------------------------- three ways, one result
 
 
-@needs_kernels
 @settings(max_examples=300, deadline=None)
 @given(trades_of(), st.integers(0, 25), st.booleans())
 def test_the_kernel_makes_the_same_bars_or_none(trades: list[Row], cut: int, timed: bool) -> None:
@@ -117,7 +113,6 @@ def test_the_kernel_makes_the_same_bars_or_none(trades: list[Row], cut: int, tim
             assert bars.merged([fast]).equals(slow)
 
 
-@needs_kernels
 @pytest.mark.parametrize(
     ("price", "quantity"),
     [
@@ -142,7 +137,6 @@ def test_the_kernel_takes_what_is_usual_and_hard_to_round(price: str, quantity: 
         assert fast["quote_volume"][0].as_py() == 3 * exact
 
 
-@needs_kernels
 def test_the_kernel_is_used_for_everyday_trades_and_refuses_only_what_is_odd() -> None:
     def taken(*trades: Row) -> bool:
         (batch,) = rows_of(trades).table.to_batches()

@@ -17,14 +17,11 @@ from schemahub.core.page import Page
 from schemahub.core.paging import Ask
 from schemahub.core.span import Coverage, Span
 from schemahub.core.wire import Reader
+from schemahub.kernels.answers import Answers
 from schemahub.sandbox import Generated
 from schemahub.sandbox.dialects import DIALECTS
 from schemahub.sandbox.wire import Ask as WireAsk
 from tests.exchanges.captured import NAMES, Captured, captured
-
-pytest.importorskip("numba", reason="compiled reading needs the extra `fast`")
-
-from schemahub.kernels.answers import Answers
 
 STARTED = datetime(2026, 1, 1, tzinfo=UTC)
 EVERYTHING = Ask(limit=1000)

@@ -17,7 +17,6 @@ from schemahub.adapters.store_local import LocalStore
 from schemahub.core.errors import ObjectCorrupt
 from schemahub.core.layout import bars_key, bars_prefix, part_key
 from schemahub.core.span import Span
-from schemahub.kernels import installed
 from schemahub.pipelines import bars
 from schemahub.pipelines.repair import Repair
 from schemahub.pipelines.source import Source
@@ -112,8 +111,6 @@ def test_a_larger_part_gets_bars_of_its_own(raw: RawLake) -> None:
 def test_bars_are_the_same_with_the_kernel(
     raw: RawLake, monkeypatch: pytest.MonkeyPatch, *, kernel: bool
 ) -> None:
-    if kernel and not installed():
-        pytest.skip("the extra `fast` is not installed")
     monkeypatch.setattr(files, "KERNEL_ROWS", 0 if kernel else 1 << 60)
     raw.transformed()
     assert_bars(raw)
