@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).parents[1]
-LONGEST = 900  # s that one child may take
+LONGEST = 900.0  # s that one child may take, but for those that are given longer
 _LOOK_EVERY = 0.05
 _NOT_OURS = ("PYTHONDONTWRITEBYTECODE", "S3_BUCKET")
 
@@ -90,11 +90,15 @@ class Setting:
             return run(command, self.environment(Path(empty)), self.folder, watch)
 
     def child(
-        self, name: str, *arguments: object, watch: Callable[[int], None] | None = None
+        self,
+        name: str,
+        *arguments: object,
+        watch: Callable[[int], None] | None = None,
+        longest: float = LONGEST,
     ) -> Spent:
-        """`benchmarks.children.{name}`."""
+        """`benchmarks.children.{name}`, which may take `longest` seconds."""
         command = [sys.executable, "-m", f"benchmarks.children.{name}", *map(str, arguments)]
-        return run(command, self.environment(), self.folder, watch)
+        return run(command, self.environment(), self.folder, watch, longest)
 
     def python(self, code: str) -> Spent:
         return run([sys.executable, "-c", code], self.environment(), self.folder)
@@ -152,6 +156,7 @@ def run(
     environment: Mapping[str, str],
     folder: Path,
     watch: Callable[[int], None] | None = None,
+    longest: float = LONGEST,
 ) -> Spent:
     """Runs a command to its end; `watch` is called with its id all the while.
 
@@ -165,7 +170,7 @@ def run(
             env=environment, cwd=folder,
         )  # fmt: skip
         # Not `process.kill`: it would first ask whether the child is still there, and so reap it.
-        alarm = threading.Timer(LONGEST, os.kill, (process.pid, signal.SIGKILL))
+        alarm = threading.Timer(longest, os.kill, (process.pid, signal.SIGKILL))
         alarm.start()
         try:
             status, usage, killed = _wait(process.pid, watch)

@@ -15,7 +15,7 @@ def main(peer: str, *ours: str) -> None:
         # The sum of a hash a row does not ask in which order they are.
         told = [
             connection.execute(
-                f"SELECT count(*), sum(hash({COLUMNS})::HUGEINT)::VARCHAR FROM read_parquet(?)",  # noqa: S608
+                f"SELECT count(*), sum(hash({COLUMNS})::HUGEINT)::VARCHAR FROM read_parquet(?)",
                 [files],
             ).fetchone()
             for files in ([f"{peer}/*.parquet"], list(ours))

@@ -49,7 +49,7 @@ def transform(connection: duckdb.DuckDBPyConnection, raw: Path, out: Path, cast:
             )
             ORDER BY trade_id
         ) TO '{out}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 1048576)
-        """  # noqa: S608
+        """
     ).fetchone()
     return int(copied[0]) if copied else 0
 

@@ -43,7 +43,7 @@ def main(raw: str, *files: str) -> None:
                OR told.price IS DISTINCT FROM shown.price
                OR told.quantity IS DISTINCT FROM shown.quantity
                OR told.trade_ts IS DISTINCT FROM shown.trade_ts
-            """,  # noqa: S608
+            """,
             [list(files)],
         ).fetchone() or (0,)
     print(json.dumps({"rows": rows, "twice": twice, "differing": differing}))

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemahub.adapters.duck import Duck
+from schemahub.adapters.duck.bars import minutes_shared
 from schemahub.core.span import Span
-from tests.duck_lake import BTC, Row, write_part
+from tests.duck_lake import BTC, ETH, Row, write_part
 
 
 def bars(trades: list[Row]) -> list[tuple[Any, ...]]:
@@ -145,3 +146,32 @@ def test_open_and_close_go_by_the_axis_not_by_time(tmp_path: Path) -> None:
             ("5.000000000000", "6.000000000000", None, "3", "1", "2024-01-01T00:00:00.000000Z"),
             ("8.000000000000", "8.000000000000", None, "1", "4", "2024-01-01T00:01:00.000000Z"),
         ]
+
+
+MINUTE = 60_000_000  # µs
+moments = st.integers(0, 40 * MINUTE)
+files = st.lists(st.tuples(moments, moments).map(lambda two: (min(two), max(two))), max_size=6)
+
+
+@given(files, files)
+def test_minutes_in_which_two_files_of_a_market_may_tell_are_named(
+    btc: list[tuple[int, int]], eth: list[tuple[int, int]]
+) -> None:
+    def minutes(file: tuple[int, int]) -> range:
+        return range(file[0] // MINUTE, file[1] // MINUTE + 1)
+
+    shared = {
+        minute * MINUTE
+        for market in (btc, eth)
+        for minute in range(41)
+        if sum(minute in minutes(file) for file in market) > 1
+    }
+    assert minutes_shared({BTC: btc, ETH: eth}) == sorted(shared)
+
+
+def test_minutes_that_are_too_many_are_not_named() -> None:
+    day = 1_440 * MINUTE
+    assert minutes_shared({BTC: [(0, 20 * day), (day, 30 * day)]}) is None
+    btc = [(0, 8_000 * MINUTE), (0, 9 * day)]
+    assert len(minutes_shared({BTC: btc}) or ()) == 8_001
+    assert minutes_shared({BTC: btc, ETH: [(a + 9 * day, b + 9 * day) for a, b in btc]}) is None

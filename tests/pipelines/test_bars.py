@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from schemahub.adapters.duck import Duck, FileSlice
+from schemahub.adapters.duck import bars as sql
 from schemahub.adapters.parquet import ParquetTable
 from schemahub.adapters.parquet import bars as files
 from schemahub.adapters.store_local import LocalStore
@@ -98,6 +99,18 @@ def test_every_part_gets_its_bars_and_minutes_over_two_parts_merge(raw: RawLake)
     assert len(raw.parts()) > 5  # over some two minutes and a half: most straddle none or one
     assert len(keys(raw)) == len(raw.parts())
     assert_bars(raw)
+
+
+@pytest.mark.parametrize("named", [-1, 0, 1_000])
+def test_it_makes_no_difference_which_minutes_are_known_to_be_in_one_file_only(
+    raw: RawLake, monkeypatch: pytest.MonkeyPatch, named: int
+) -> None:
+    monkeypatch.setattr(sql, "_NAMED", named)
+    raw.transformed()
+    assert_bars(raw)
+    for part in raw.parts()[::2]:  # some of them computed
+        raw.store.delete(bars_key(part_key(1, BTC, part)))
+    assert_bars(raw, everywhere=False)
 
 
 def test_a_larger_part_gets_bars_of_its_own(raw: RawLake) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from schemahub.core.axis import AXES, IDS
@@ -45,6 +45,7 @@ steps = st.lists(
 
 @settings(max_examples=200)
 @given(steps)
+@example([Do("land", 1, 19), Do("land", 0, 10)])  # what nobody lists lies below what is listed
 def test_the_same_parts_from_the_same_objects(history: list[Do]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(AXES, "ids", replace(IDS, cells=(64, 16, 4)))

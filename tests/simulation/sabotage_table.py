@@ -69,7 +69,7 @@ PARTS_NAMED_BY_START = Sabotage(
 )
 
 
-@sabotage("no part is looked for that contains the one to write", within=60, first=1_600)
+@sabotage("no part is looked for that contains the one to write", within=60, first=4_400)
 def no_containing_part_check() -> Changes:
     return [(parts, "any_contains", lambda there, part: part in there)]
 

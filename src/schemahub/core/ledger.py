@@ -21,7 +21,7 @@ from schemahub.core.layout import (
     SeenName,
     parse_raw,
 )
-from schemahub.core.listing import UsualNames, sort_out
+from schemahub.core.listing import sort_out
 from schemahub.core.span import NOTHING, Coverage, Span
 
 CHECKPOINT_VERSION = 2
@@ -167,13 +167,6 @@ class Ledger:
         """The same ledger as if these objects were not there."""
         objects = tuple(name for name in self.objects if not left_out(name))
         return replace(self, objects=objects, held=Coverage.of(name.span for name in objects))
-
-    @property
-    def vouched(self) -> Coverage:
-        """What is held on the word of a checkpoint alone: no object that was listed holds it."""
-        if isinstance(self.objects, UsualNames):
-            return self.held - self.objects.held
-        return self.held - Coverage.of(name.span for name in self.objects)
 
     @property
     def object_count(self) -> int:

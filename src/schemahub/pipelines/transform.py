@@ -73,7 +73,7 @@ class Transform:
     metrics: Metrics
     choose: Callable[[Coverage, list[Span], Cells], list[Span]] = _all
     leases: Leases = field(default_factory=NoLeases)
-    small: int = ROWS_WORTH_A_PROCESS
+    small: int = field(default_factory=lambda: ROWS_WORTH_A_PROCESS)
 
     def plan(self, markets: Sequence[Market], version: dict[str, int]) -> list[PartTask]:
         """The parts to write into these versions, by market and position."""
@@ -258,15 +258,15 @@ class Transform:
     def _plan(self, market: Market, version: int, unread: Collection[str]) -> Iterator[PartTask]:
         """The parts to make of a market.
 
-        That there is nothing to make the checkpoint may say; nothing is made of what it alone
-        vouches for, but of what is listed.
+        That there is nothing to make the checkpoint may say; where it stands for objects, a
+        part is made of what is listed.
         """
         spec = self.specs.of(market.exchange)
         ledger = self.lake.quick_ledger(market, spec)
         existing, chosen = self._chosen(market, version, ledger)
         # Only where chunks are cut alike does nothing that was not listed reach out of there.
-        vouched = ledger.vouched
-        doubtful = vouched and (spec.chunk == 1 or any(map(vouched.overlaps, chosen)))
+        unlisted = ledger.unlisted
+        doubtful = unlisted and (spec.chunk == 1 or any(map(unlisted.overlaps, chosen)))
         if unread or (chosen and doubtful):
             whole = self.lake.ledger(market, spec.line)
             ledger = whole.without(lambda name: raw_key(market, name) in unread)

@@ -5,7 +5,7 @@ The SQL over trades is the reference: what lies in files equals it, value by val
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from schemahub.adapters.duck.views import FileSlice, Lent, branch, by_market, literal, union
@@ -19,6 +19,8 @@ _BARS = _FROM_BARS.replace(
     "first_position", "quote_volume::DOUBLE / volume::DOUBLE AS vwap, first_position"
 )
 _WITH_VWAP = f"SELECT exchange, symbol, {_BARS}"
+_MINUTE = 60_000_000  # µs
+_NAMED = 10_000  # minutes that the view names one by one
 _MONDAY = 4 * 86_400_000_000  # 1970-01-05, in µs
 
 _UNIT = "0.00000001::DECIMAL(8,8)"  # quote_volume counts in these: 8 places
@@ -36,18 +38,51 @@ _BY_ID = ("trade_id", "trade_id")
 _BY_TIME = (f"({_IN_MINUTE})", "epoch_us(trade_ts)")
 
 
-def bars_view(trades: str, timed: Sequence[str], bars: str | None = None) -> str:
+def bars_view(
+    trades: str,
+    timed: Sequence[str],
+    bars: str | None = None,
+    shared: Sequence[int] | None = None,
+) -> str:
     """`bars_1m`: one row a market and minute that has trades; bar_ts is the open time.
 
     Of `trades`, the name of a view or a query in brackets, and of `bars`, a query for the bars
-    of other trades. The first and the last trade of a minute are those of the axis: by id, or
-    of the exchanges that are `timed` by time, then by id. quote_volume is the exact sum of
-    price × quantity, each trade's product rounded half-even to 8 places. buy_volume is null if
-    the side of any trade in the bar is unknown.
+    of other trades, in which no minutes but those of `shared` (µs since 1970; None: any) come
+    more than once a market. The first and the last trade of a minute are those of the axis: by
+    id, or of the exchanges that are `timed` by time, then by id. quote_volume is the exact sum
+    of price × quantity, each trade's product rounded half-even to 8 places. buy_volume is null
+    if the side of any trade in the bar is unknown.
     """
     computed = _bars_of(trades, timed) if trades else None
     told = [one for one in (bars, computed) if one]
-    return f"{_WITH_VWAP} FROM ({merged(union(told)) if bars else told[0]})"
+    if bars is None:
+        return f"{_WITH_VWAP} FROM ({told[0]})"
+    if shared is None:
+        return f"{_WITH_VWAP} FROM ({merged(union(told))})"
+    # What is read twice must not be held in between: filters are to reach the files.
+    pieces = f"WITH pieces AS NOT MATERIALIZED ({union(told)})"
+    if not shared:
+        return f"{pieces} {_WITH_VWAP} FROM pieces"
+    minutes = f"(SELECT make_timestamptz(unnest([{', '.join(map(str, shared))}])) AS bar_ts)"
+    once = f"SELECT exchange, symbol, {_FROM_BARS} FROM pieces ANTI JOIN {minutes} USING (bar_ts)"  # noqa: S608
+    often = f"SELECT * FROM pieces SEMI JOIN {minutes} USING (bar_ts)"  # noqa: S608
+    return f"{pieces} {_WITH_VWAP} FROM ({union([once, merged(often)])})"
+
+
+def minutes_shared(ranges: Mapping[Market, Sequence[tuple[int, int]]]) -> list[int] | None:
+    """The minutes (µs) of which two files of a market can both tell; None: too many to name.
+
+    A range is the first and the last moment of a file.
+    """
+    found: set[int] = set()
+    for files in ranges.values():
+        until = -1  # the last minute of those before
+        for first, last in sorted((a // _MINUTE, b // _MINUTE) for a, b in files):
+            if min(last, until) - first >= _NAMED:
+                return None
+            found.update(range(first, min(last, until) + 1))
+            until = max(until, last)
+    return sorted(minute * _MINUTE for minute in found) if len(found) <= _NAMED else None
 
 
 def merged(bars: str) -> str:
@@ -65,6 +100,8 @@ FROM ({bars}) GROUP BY exchange, symbol, bar_ts"""  # noqa: S608
 
 def bars_every(step: int, where: str) -> str:
     """Bars of `step` µs, counted from a Monday, 00:00 UTC, put together from those of a minute."""
+    if step == _MINUTE:
+        return f"SELECT * FROM bars_1m{where} ORDER BY bar_ts"  # noqa: S608
     at = f"(epoch_us(bar_ts) - {_MONDAY}) // {step} * {step} + {_MONDAY}"
     columns = _FROM_BARS.removeprefix("bar_ts, ")
     minutes = f"SELECT exchange, symbol, make_timestamptz({at}) AS bar_ts, {columns} FROM bars_1m"  # noqa: S608

@@ -36,7 +36,8 @@ class Duck:
     Where `objects` is given it opens the files: the engine itself then opens none at all, and
     Arrow's buffers are not counted in `memory_limit`.
 
-    Opening reads the footers of one file a market, of `objects` none. Raises ObjectMissing if
+    Opening reads the footers of one file a market, and of all files if there are bars among
+    them; of `objects` none. Raises ObjectMissing if
     a file is gone: resolve the list again and open anew. One thread at a time; close it, or
     use `with`.
     """
@@ -84,15 +85,39 @@ class Duck:
         rest = bars.without_bars(slices)
         if self._remote is None:
             run(f"CREATE VIEW trades AS {views.trades_view(slices)}")
-            held, others = bars.held_bars(bars.bar_files(slices)), views.trades_view(rest)
+            files_of_bars = bars.bar_files(slices)
+            held, others = bars.held_bars(files_of_bars), views.trades_view(rest)
+            shared = self._shared([*files_of_bars, *rest]) if files_of_bars else None
         else:
             self._remote.lend(self._connection)
             run(f"CREATE VIEW trades AS {views.lent_view(self._remote.tables)}")
             held = bars.lent_bars(self._remote.bars)
             others = views.lent_view(self._remote.without_bars)
+            shared = None
         run(f"CREATE VIEW trades_float AS {views.trades_float_view()}")
         source = "trades" if held is None else f"({others})" if rest else ""
-        run(f"CREATE VIEW bars_1m AS {bars.bars_view(source, bars.timed_exchanges(slices), held)}")
+        timed = bars.timed_exchanges(slices)
+        run(f"CREATE VIEW bars_1m AS {bars.bars_view(source, timed, held, shared)}")
+
+    def _shared(self, files: Sequence[FileSlice]) -> list[int] | None:
+        """The minutes that may have to be merged, by what the ends of the files say of them.
+
+        None is any: also where a file cannot be read, which a query for it is to tell.
+        """
+        try:
+            found = self._connection.execute(
+                views.ranges([file.location for file in files])
+            ).fetchall()
+        except FAULTS:
+            return None
+        told = {location: (first, last) for location, first, last in found}
+        ranges: dict[Market, list[tuple[int, int]]] = {}
+        for file in files:
+            first, last = told.get(file.location, (None, None))
+            if first is None or last is None:
+                return None
+            ranges.setdefault(file.market, []).append((first, last))
+        return bars.minutes_shared(ranges)
 
     def sql(self, query: str, params: Params = None) -> Result:
         """Start `query`, with `params` bound to its ? or $name; the rows come by streaming.

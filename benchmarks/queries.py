@@ -1,0 +1,117 @@
+"""Queries on years of trades of 20 markets, beside DuckDB over float64 Parquet in one folder."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import machine
+from benchmarks.figures import Row, at_most
+from benchmarks.lake import size
+from benchmarks.process import BenchmarkFailed, Setting, Spent
+
+MARKETS = 20
+PART = 1 << 22  # trades, as many as a part holds
+LARGE = 12  # parts a market: a billion trades
+MEGA = 1_000_000
+MAKING = 2 * 3600.0  # s that a billion may take
+ONE = "symbol = 'M07-USD'"
+DAY = f"{ONE} AND trade_ts >= '2023-05-05' AND trade_ts < '2023-05-06'"
+SECONDS = {"5m": 300, "1h": 3_600, "1d": 86_400}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A query with its goal in seconds, on the lake and in the folder (None: not there)."""
+
+    title: str
+    goal: float
+    ours: dict[str, str]
+    theirs: str | None
+
+
+def both(title: str, goal: float, sql: str) -> Asked:
+    return Asked(title, goal, {"sql": sql}, sql)
+
+
+def candles(every: str) -> Asked:
+    """All bars of a market as `lake.bars` gives them."""
+    sql = f"""
+SELECT symbol, epoch_us(trade_ts) // {SECONDS[every] * MEGA} AS bar, arg_min(price, trade_id),
+    max(price), min(price), arg_max(price, trade_id), sum(quantity), sum(price * quantity),
+    sum(quantity) FILTER (side = 'buy'), count(*)
+FROM trades WHERE {ONE} GROUP BY symbol, bar ORDER BY bar"""
+    return Asked(
+        f"{every} candles of a market, all its history", 2,
+        {"market": "coinbase:M07-USD", "every": every}, sql,
+    )  # fmt: skip
+
+
+QUERIES = (
+    both("one market, one day, summed up", 0.3,
+         f"SELECT count(*), sum(quantity), max(price) FROM trades WHERE {DAY}"),
+    both("one market, one day, its rows", 0.3, f"SELECT * FROM trades WHERE {DAY}"),
+    *map(candles, SECONDS),
+    Asked("hourly candles of all markets", 10, {"sql": """
+SELECT symbol, date_trunc('hour', bar_ts) AS bar, arg_min(open, first_position), max(high),
+    min(low), arg_max(close, last_position), sum(volume)
+FROM bars_1m GROUP BY symbol, bar"""}, """
+SELECT symbol, date_trunc('hour', trade_ts) AS bar, arg_min(price, trade_id), max(price),
+    min(price), arg_max(price, trade_id), sum(quantity)
+FROM trades GROUP BY symbol, bar"""),
+    Asked("the latest bars of all", 10,
+          {"sql": "SELECT * FROM bars_1m ORDER BY bar_ts DESC LIMIT 3"}, None),
+    both("how many trades", 1, "SELECT count(*) FROM trades"),
+    both("how many trades of each market, until when", 1,
+         "SELECT symbol, count(*) AS trades, max(trade_ts) AS latest FROM trades GROUP BY symbol"),
+    Asked("coverage and gaps of each market", 1,
+          {"sql": "SELECT market, first_id, watermark, held, missing FROM markets"}, None),
+    both("the latest trades of all", 10, "SELECT * FROM trades ORDER BY trade_ts DESC LIMIT 10"),
+    both("price and quantity, all of them", 10, "SELECT sum(price), sum(quantity) FROM trades"),
+)  # fmt: skip
+
+
+def run(setting: Setting) -> list[Row]:
+    parts = LARGE if setting.large else 1
+    with setting.scratch() as folder:
+        lake, plain = folder / "lake", folder / "float64"
+        made = setting.child("history", lake, plain, MARKETS, parts, PART, longest=MAKING)
+        trades = made.json()["trades"]
+        ours = _ask(setting, lake, "lake", {one.title: one.ours for one in QUERIES})
+        asked = {one.title: {"sql": one.theirs} for one in QUERIES if one.theirs}
+        theirs = _ask(setting, plain, "folder", asked)
+        verify = setting.schemahub("verify", "--shallow", "--lake", lake, "-q")
+        sizes = [size(lake / name) for name in ("unified_trades", "bars_1m")] + [size(plain)]
+    title = f"queries on {trades / MEGA:,.0f} M trades of {MARKETS} markets"
+    rows = [row for one in QUERIES for row in _rows(title, one, ours.json(), theirs.json())]
+    rows += [
+        at_most(f"{title}: holes and duplicates: verify --shallow, a process", verify.wall, "s", 2),
+        Row(f"{title}: peak memory of all queries", ours.rss / MEGA, "MB", "peer",
+            _peer(), theirs.rss / MEGA),
+        Row(f"{title}: made in", made.wall, "s"),
+    ]  # fmt: skip
+    names = ("the table", "its minute bars", "float64, DuckDB's peer")
+    rows += [Row(f"{title}: {what}", bytes_ / trades, "B/trade")
+             for what, bytes_ in zip(names, sizes, strict=True)]  # fmt: skip
+    return rows
+
+
+def _rows(title: str, asked: Asked, ours: dict[str, Any], theirs: dict[str, Any]) -> list[Row]:
+    name, found = f"{title}: {asked.title}", ours[asked.title]
+    rows = [at_most(name, found["seconds"], "s", asked.goal)]
+    if asked.theirs is not None:
+        other = theirs[asked.title]
+        if other["rows"] != found["rows"]:
+            raise BenchmarkFailed(f"{name}: {found} here, {other} there")
+        rows.append(Row(name, found["seconds"], "s", "peer", _peer(), other["seconds"]))
+    return rows
+
+
+def _ask(setting: Setting, where: Path, kind: str, queries: dict[str, dict[str, str]]) -> Spent:
+    return setting.child("queries", where, kind, json.dumps(queries), longest=MAKING)
+
+
+def _peer() -> str:
+    return f"DuckDB {machine.installed('duckdb')} over float64"
