@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks import machine
 from benchmarks.figures import Row, at_most
-from benchmarks.lake import size
+from benchmarks.lake import history, size
 from benchmarks.process import BenchmarkFailed, Setting, Spent
 
 MARKETS = 20
@@ -64,7 +64,9 @@ FROM trades GROUP BY symbol, bar"""),
     Asked("the latest bars of all", 10,
           {"sql": "SELECT * FROM bars_1m ORDER BY bar_ts DESC LIMIT 3"}, None),
     both("how many trades", 1, "SELECT count(*) FROM trades"),
-    both("how many trades of each market, until when", 1,
+    both("how many trades of each market", 1,
+         "SELECT symbol, count(*) AS trades FROM trades GROUP BY symbol"),
+    both("how many trades of each market, and the latest", 10,
          "SELECT symbol, count(*) AS trades, max(trade_ts) AS latest FROM trades GROUP BY symbol"),
     Asked("coverage and gaps of each market", 1,
           {"sql": "SELECT market, first_id, watermark, held, missing FROM markets"}, None),
@@ -75,26 +77,26 @@ FROM trades GROUP BY symbol, bar"""),
 
 def run(setting: Setting) -> list[Row]:
     parts = LARGE if setting.large else 1
-    with setting.scratch() as folder:
-        lake, plain = folder / "lake", folder / "float64"
-        made = setting.child("history", lake, plain, MARKETS, parts, PART, longest=MAKING)
-        trades = made.json()["trades"]
-        ours = _ask(setting, lake, "lake", {one.title: one.ours for one in QUERIES})
-        asked = {one.title: {"sql": one.theirs} for one in QUERIES if one.theirs}
-        theirs = _ask(setting, plain, "folder", asked)
-        verify = setting.schemahub("verify", "--shallow", "--lake", lake, "-q")
-        sizes = [size(lake / name) for name in ("unified_trades", "bars_1m")] + [size(plain)]
+    folder = history(setting, MARKETS, parts, PART, MAKING)
+    lake, plain = folder / "lake", folder / "float64"
+    trades = MARKETS * parts * PART
+    ours = _ask(setting, lake, "lake", {one.title: one.ours for one in QUERIES})
+    asked = {one.title: {"sql": one.theirs} for one in QUERIES if one.theirs}
+    theirs = _ask(setting, plain, "folder", asked)
+    verify = setting.schemahub("verify", "--shallow", "--lake", lake, "-q")
     title = f"queries on {trades / MEGA:,.0f} M trades of {MARKETS} markets"
     rows = [row for one in QUERIES for row in _rows(title, one, ours.json(), theirs.json())]
     rows += [
         at_most(f"{title}: holes and duplicates: verify --shallow, a process", verify.wall, "s", 2),
         Row(f"{title}: peak memory of all queries", ours.rss / MEGA, "MB", "peer",
             _peer(), theirs.rss / MEGA),
-        Row(f"{title}: made in", made.wall, "s"),
     ]  # fmt: skip
-    names = ("the table", "its minute bars", "float64, DuckDB's peer")
-    rows += [Row(f"{title}: {what}", bytes_ / trades, "B/trade")
-             for what, bytes_ in zip(names, sizes, strict=True)]  # fmt: skip
+    sizes = {
+        "the table": size(lake / "unified_trades"),
+        "its minute bars": size(lake / "bars_1m"),
+        "float64, the peer's": size(plain),
+    }
+    rows += [Row(f"{title}: {what}", found / trades, "B/trade") for what, found in sizes.items()]
     return rows
 
 

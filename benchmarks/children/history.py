@@ -6,7 +6,6 @@ their bars are written by the product. Beside each part the same rows as float64
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -43,7 +42,6 @@ def main(root: str, doubles: str, markets: int, parts: int, part: int) -> None:
     LocalStore(root).create(plan_key(1, "coinbase"), spec.shape().encode())
     with ProcessPoolExecutor(2) as pool:
         list(pool.map(partial(make, root, doubles, parts, part), range(markets)))
-    print(json.dumps({"trades": markets * parts * part}))
 
 
 def make(root: str, doubles: str, parts: int, part: int, number: int) -> None:
