@@ -7,8 +7,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from schemahub.core.envelope import MAX_DEPTH, depth
+from schemahub.core.envelope import MAX_DEPTH, depth, too_deep
 from schemahub.core.page import read
 from schemahub.core.paging import Ask
 from schemahub.core.spec_reading import build
@@ -140,3 +142,21 @@ def test_the_spec_names_the_fields() -> None:
 )  # fmt: skip
 def test_depth_counts_brackets_outside_of_strings(body: bytes, deep: int) -> None:
     assert depth(body) == deep
+
+
+texts = st.text(st.sampled_from('}],{["\\'), max_size=40)
+nested = st.recursive(
+    texts | st.integers(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
+    max_leaves=60,
+)
+
+
+@given(nested, st.integers(0, MAX_DEPTH + 2), st.integers(0, 60), st.booleans())
+def test_too_deep_is_what_the_brackets_say_whatever_strings_hold(
+    value: Any, around: int, beside: int, tight: bool
+) -> None:
+    for number in range(around):
+        value = [value] if number % 2 else {"},{": [value, *[{}] * beside, *[[]] * beside]}
+    body = json.dumps(value, separators=(",", ":") if tight else None).encode()
+    assert too_deep(body) == (depth(body) > MAX_DEPTH)

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import msgspec
 
-from schemahub.core.envelope import MAX_DEPTH, depth
+from schemahub.core.envelope import too_deep
 
 DAY = timedelta(days=1)
 # Between these no clock is wrong, and a day can be added to any moment.
@@ -159,7 +159,4 @@ def _is_json(body: bytes) -> bool:
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return False
     # The line is one deeper, and may be read where the stack is fuller than here.
-    # A brace that follows `},` takes the place of the one that was closed: no page of flat
-    # rows has to be looked at bracket by bracket.
-    opened = body.count(b"[") + body.count(b"{") - body.count(b"},{")
-    return opened <= MAX_DEPTH or depth(body) <= MAX_DEPTH
+    return not too_deep(body)

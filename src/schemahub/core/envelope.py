@@ -35,6 +35,16 @@ def depth(body: bytes) -> int:
     return deepest
 
 
+def too_deep(body: bytes) -> bool:
+    """Whether the JSON in `body` nests deeper than MAX_DEPTH.
+
+    An opening bracket after `},` or `],` takes the place of the one that was closed (inside a
+    string neither counts): no page of flat rows has to be looked at bracket by bracket.
+    """
+    opened = body.count(b"[") + body.count(b"{") - body.count(b"},{") - body.count(b"],[")
+    return opened > MAX_DEPTH and depth(body) > MAX_DEPTH
+
+
 def inside(body: bytes | msgspec.Raw, path: str) -> bytes | msgspec.Raw:
     """The value at `path`, verbatim; `body` itself if that is empty.
 

@@ -10,6 +10,9 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
+from operator import attrgetter
+
+_START = attrgetter("start")
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -75,16 +78,18 @@ class Coverage:
     @staticmethod
     def of(spans: Iterable[Span]) -> Coverage:
         merged: list[Span] = []
+        reached: Span | None = None  # the last of those that touch, if it is all of them
         start = stop = -1
-        for span in sorted(spans):
+        for span in sorted(spans, key=_START):
             if span.start <= stop:
-                stop = max(stop, span.stop)
+                if span.stop > stop:
+                    stop, reached = span.stop, None
                 continue
             if stop > 0:
-                merged.append(Span(start, stop))
-            start, stop = span.start, span.stop
+                merged.append(reached or Span(start, stop))
+            start, stop, reached = span.start, span.stop, span
         if stop > 0:
-            merged.append(Span(start, stop))
+            merged.append(reached or Span(start, stop))
         return Coverage(tuple(merged))
 
     @staticmethod

@@ -13,7 +13,7 @@ from typing import Any, cast
 import msgspec
 
 from schemahub.core.answer import Answer
-from schemahub.core.envelope import MAX_DEPTH, Fault, complaint, depth, inside, listed
+from schemahub.core.envelope import MAX_DEPTH, Fault, complaint, inside, listed, too_deep
 from schemahub.core.spec import ExchangeSpec
 from schemahub.core.spec_fields import SideField, Word
 from schemahub.core.told import Scan, Told
@@ -92,7 +92,7 @@ class Reader:
             rows = listed(body, self._rows)
         except UnicodeDecodeError as error:
             raise ValueError(str(error)) from None
-        if depth(body) > MAX_DEPTH:
+        if too_deep(body):
             raise ValueError(f"nested deeper than {MAX_DEPTH}")
         return [bytes(row) for row in rows]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from schemahub.core.envelope import MAX_DEPTH, depth
+from schemahub.core.envelope import MAX_DEPTH, too_deep
 from schemahub.core.errors import ObjectCorrupt, UsageError
 from schemahub.core.layout import run_key
 from schemahub.ports import Store
@@ -52,7 +52,7 @@ def read_run(store: Store, run: RunName) -> dict[str, Any]:
         content = msgspec.json.decode(data, type=dict[str, Any])
     except (ValueError, RecursionError) as error:
         raise ObjectCorrupt(run.key, f"not a record in JSON: {error}", do) from None
-    if depth(data) > MAX_DEPTH:
+    if too_deep(data):
         raise ObjectCorrupt(run.key, f"nested deeper than {MAX_DEPTH}", do)
     return content
 

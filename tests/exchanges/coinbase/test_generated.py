@@ -18,7 +18,7 @@ from schemahub.core.span import Coverage, Span
 from schemahub.pipelines.quarantine import Quarantine
 from schemahub.ports import RawObject
 from tests.adapters.readers import READER, Told, all_agree, authority, source
-from tests.exchanges.coinbase.generated import rows
+from tests.exchanges.coinbase import generated
 from tests.pipelines.raw_lake import BTC, RawLake, wire
 
 SIZE = 8  # rows of a page, of which the one in the middle went wrong
@@ -33,7 +33,7 @@ class Pages:
         self.sources: list[RawObject] = []
         self.answers: dict[int, Answer] = {}
         self.held = Coverage()
-        for trade_id, odd in rows(count, lambda n: n * SIZE + SIZE // 2, seed):
+        for trade_id, odd in generated.rows(count, lambda n: n * SIZE + SIZE // 2, seed):
             start = trade_id - SIZE // 2 + 1
             answer = self.lake.answer(
                 [odd if n == trade_id else wire(n) for n in range(start + SIZE - 1, start - 1, -1)],
@@ -102,8 +102,9 @@ def test_each_row_is_a_row_or_in_quarantine_and_the_readers_agree(
     good = by_position(one for one in told if one.content is not None)
     conflicts = {n for n, many in good.items() if len({one.content for one in many}) > 1}
 
-    shown = {row[2]: row[3:] for row in pages.lake.shown()}
-    assert len(pages.lake.shown()) == len(shown)
+    rows = pages.lake.shown()
+    shown = {row[2]: row[3:] for row in rows}
+    assert len(rows) == len(shown)
     assert sorted(shown) == sorted(good)
     for position, (first, *_) in good.items():
         assert first.content is not None
