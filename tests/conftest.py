@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
+from botocore import loaders
 from hypothesis import HealthCheck, settings
 
 from tests.s3_proxy import Proxy, proxy
@@ -24,6 +26,14 @@ settings.register_profile(
     print_blob=True,
 )
 settings.load_profile("all")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _models_of_services_are_read_once() -> Iterator[None]:
+    """Each client of boto3's would parse some megabytes of JSON anew."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loaders, "create_loader", cache(loaders.create_loader))
+        yield
 
 
 @pytest.fixture(scope="session")

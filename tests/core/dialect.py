@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -84,8 +85,13 @@ def speaking(rule: str) -> Iterator[None]:
 
 
 def spec(page: int = 1000, chunk_pages: int = 50, settle: float = 60.0) -> ExchangeSpec:
+    return _spec(page, chunk_pages, settle, _rule)
+
+
+@cache
+def _spec(page: int, chunk_pages: int, settle: float, rule: str) -> ExchangeSpec:
     changed = data()
-    changed["trades"]["paging"]["rule"] = _rule
+    changed["trades"]["paging"]["rule"] = rule
     changed["settle"] = settle
     changed["trades"]["chunk_pages"] = chunk_pages
     changed["trades"]["paging"]["page"] = page
