@@ -42,7 +42,7 @@ test: $(venv)/.dev ## Run the tests but for the heavy ones (WORKERS=2, ARGS="-k 
 
 .PHONY: heavy
 heavy: $(venv)/.dev $(venv)/.spark ## Run the heavy tests: crashes, damage, simulation, Spark (needs Java 17); those about load one at a time
-	@$(py) -m pytest -n $(WORKERS) --dist worksteal -q -m "heavy and not alone" $(ARGS)
+	@$(py) -m pytest -n $(WORKERS) --dist loadgroup -q -m "heavy and not alone" $(ARGS)
 	@$(py) -m pytest -q -m alone $(ARGS)
 
 .PHONY: simulate

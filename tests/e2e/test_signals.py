@@ -106,12 +106,12 @@ def of_group(process: subprocess.Popen[str]) -> list[bytes]:
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("delay", [0.0, 0.6])
+@pytest.mark.parametrize("delay", [0.0, 0.5])
 def test_a_signal_to_a_transform_of_many_processes_leaves_none_behind(
     make: Make, delay: float
 ) -> None:
     symbols = ("BTC-USD", "ETH-USD", "SOL-USD", "DOGE-USD")
-    w = make(dict.fromkeys(symbols, 40_000))
+    w = make(dict.fromkeys(symbols, 15_000))
     w.ok("ingest", *symbols, "--full", "--chunk-concurrency", "15")
     process = many_processes(w)
     while len(of_group(process)) < 4:  # itself, two workers, and what counts their resources
