@@ -123,5 +123,5 @@ $(venv)/.dev: requirements/dev.txt $(venv)/.package
 
 $(venv)/.spark: requirements/spark.txt $(venv)/.package
 	@echo "installing pinned Spark into $(venv) with $(if $(uv),uv,pip)" >&2
-	@$(install) --require-hashes -r $<
+	@$(install) --require-hashes --no-build-isolation -r $<
 	@touch $@
