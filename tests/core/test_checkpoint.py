@@ -238,6 +238,8 @@ def test_the_seal_is_a_digest_of_the_content() -> None:
         b'{"covered":' * 50_000,
         b"1" * 5_000,
         changed(schema_version=1),
+        changed(schema_version=2),
+        changed(chunk=...),
         changed(schema_version="2"),
         changed(schema_version=...),
         changed(market="acme:BTC-USDT"),
@@ -287,8 +289,9 @@ def test_a_checkpoint_of_another_market_or_chunk_size_is_not_believed() -> None:
         read_checkpoint(GOOD, Market("acme", "ETH-USD"), CHUNK)
     with pytest.raises(ValueError, match="acme:BTC-USD"):
         read_checkpoint(GOOD, Market("other", "BTC-USD"), CHUNK)
-    with pytest.raises(ValueError, match="covered"):
-        read_checkpoint(GOOD, MARKET, 7)
+    for other in (7, CHUNK // 2, CHUNK * 2, 1):  # divisors of where it ends, too
+        with pytest.raises(ValueError, match=f"chunk is {CHUNK}"):
+            read_checkpoint(GOOD, MARKET, other)
 
 
 def test_no_single_wrong_byte_makes_a_checkpoint_vouch_for_more() -> None:

@@ -164,3 +164,8 @@ def test_positions_may_have_twenty_digits(start: int, length: int) -> None:
     span = Span(start, start + length)
     assert points(Coverage((Span(0, 10**20 - 1),)) & Coverage((span,))) == ints(span)
     assert list(cut(span, 10**20)) == [span]
+
+
+def test_spans_longer_than_any_list_are_merged() -> None:
+    whole = Span(0, 1 << 63)
+    assert Coverage.of([Span(5, 9), whole]).spans == (whole,)

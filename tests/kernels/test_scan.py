@@ -169,6 +169,18 @@ def test_one_odd_row_refuses_the_answer_and_leaves_what_was_read() -> None:
     assert rows(into) == before
 
 
+@pytest.mark.parametrize("word", ["a\\b", 'b"', "n\n", "\u00fc"])
+def test_words_that_stand_otherwise_on_the_wire_are_left_to_the_authority(word: str) -> None:
+    """On the wire a\\b is the letter a and a backspace: another word."""
+    spec = COINBASE.spec
+    fields = spec.trades.fields
+    side = fields.side.model_copy(update={"buy": word})
+    trades = spec.trades.model_copy(update={"fields": fields.model_copy(update={"side": side})})
+    case = replace(COINBASE, spec=spec.model_copy(update={"trades": trades}))
+    body = b"[" + b",".join(raw_row(n) for n in (3, 2)) + b"]"
+    assert not agrees(case, body.replace(b'"buy"', b'"' + word.encode() + b'"'))
+
+
 def test_falling_ids_are_turned_round_and_others_are_left() -> None:
     for ids, expected in (([9, 8, 7], [7, 8, 9]), ([9, 7, 8], [9, 7, 8]), ([9, 9], [9, 9])):
         found = scanned(COINBASE, b"[" + b",".join(raw_row(number) for number in ids) + b"]")

@@ -24,7 +24,7 @@ from schemahub.core.layout import (
 from schemahub.core.listing import sort_out
 from schemahub.core.span import NOTHING, Coverage, Span
 
-CHECKPOINT_VERSION = 2
+CHECKPOINT_VERSION = 3
 
 _Other = AbsentName | BadName | OriginName | SeenName
 
@@ -271,6 +271,7 @@ def write_checkpoint(
     content = {
         "schema_version": CHECKPOINT_VERSION,
         "market": str(market),
+        "chunk": chunk,
         "covered": [[span.start, span.stop] for span in covered],
         "held": [[span.start, span.stop] for span in ledger.held],
         "absent": [[span.start, span.stop] for span in ledger.absent],
@@ -283,7 +284,7 @@ def write_checkpoint(
 
 
 def read_checkpoint(data: bytes, market: Market, chunk: int) -> Checkpoint:
-    """What the checkpoint vouches for. Raises ValueError if it is not one of this market."""
+    """What the checkpoint vouches for. Raises ValueError for another market's or cut."""
     try:
         content = json.loads(data.decode("utf-8"))
     except RecursionError:
@@ -295,12 +296,12 @@ def read_checkpoint(data: bytes, market: Market, chunk: int) -> Checkpoint:
     if _sealed(content) != data:
         msg = "its digest is not that of its content"
         raise ValueError(msg)
-    if content.get("schema_version") != CHECKPOINT_VERSION:
-        msg = f"schema_version {content.get('schema_version')!r}"
-        raise ValueError(msg)
-    if content.get("market") != str(market):
-        msg = f"it is of {content.get('market')!r}"
-        raise ValueError(msg)
+    # Cut at other positions, what it stands for may reach beyond where nobody has to list.
+    wanted = {"schema_version": CHECKPOINT_VERSION, "market": str(market), "chunk": chunk}
+    for name, value in wanted.items():
+        if content.get(name) != value:
+            msg = f"{name} is {content.get(name)!r}, not {value!r}"
+            raise ValueError(msg)
     covered = content.get("covered")
     if not isinstance(covered, list) or len(covered) > 1:
         msg = "covered is not one span"

@@ -86,10 +86,10 @@ class Coverage:
                     stop, reached = span.stop, None
                 continue
             if stop > 0:
-                merged.append(reached or Span(start, stop))
+                merged.append(Span(start, stop) if reached is None else reached)
             start, stop, reached = span.start, span.stop, span
         if stop > 0:
-            merged.append(reached or Span(start, stop))
+            merged.append(Span(start, stop) if reached is None else reached)
         return Coverage(tuple(merged))
 
     @staticmethod

@@ -31,6 +31,7 @@ _S = rb"[ \t\r\n]*"
 _VALUE = rb"(?P<value>" + _STRING + rb"|" + _SCALAR + rb")" + _S + rb"(?P<then>[,}\]])"
 _MEMBER = re.compile(_S + rb"(?P<key>" + _STRING + rb")" + _S + rb":" + _S + _VALUE)
 _ITEM = re.compile(_S + _VALUE)
+_ODD = re.compile(rb'["\\\x00-\x1f\x7f-\xff]')  # stands otherwise on the wire, or in several ways
 _HEAD = re.compile(_S + rb"\[" + _S + rb"(?=[\[{])")
 _BETWEEN = re.compile(_S + rb"," + _S + rb"(?=[\[{])")
 _TAIL = re.compile(_S + rb"\]" + _S + rb"\Z")
@@ -87,7 +88,7 @@ class Scanner:
         self._arrays = isinstance(self._reader.sources["trade_id"], int)
         self._layout: _Layout | None = None
         # What marks a row as void would have to be looked for in every row.
-        self._usable = not spec.trades.tombstone
+        self._usable = not spec.trades.tombstone and not any(map(_ODD.search, self._slots.words))
 
     def room(self, size: int) -> Scanned:
         """For the rows of answers of so many bytes."""
@@ -186,7 +187,7 @@ def _kind(column: str, kind: str) -> int:
 
 
 def _wire(word: Word) -> bytes:
-    """A word as it stands on the wire, without quotes; nothing matches one that needs escapes."""
+    """A word as it stands on the wire, without quotes."""
     if isinstance(word, bool):
         return b"true" if word else b"false"
     return str(word).encode()

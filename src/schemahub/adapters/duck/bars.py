@@ -81,8 +81,10 @@ def minutes_shared(ranges: Mapping[Market, Sequence[tuple[int, int]]]) -> list[i
             if min(last, until) - first >= _NAMED:
                 return None
             found.update(range(first, min(last, until) + 1))
+            if len(found) > _NAMED:
+                return None
             until = max(until, last)
-    return sorted(minute * _MINUTE for minute in found) if len(found) <= _NAMED else None
+    return sorted(minute * _MINUTE for minute in found)
 
 
 def merged(bars: str) -> str:

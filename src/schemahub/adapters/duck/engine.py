@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from schemahub.adapters.duck import bars, views
 from schemahub.adapters.duck.cut import cut_bars
+from schemahub.adapters.duck.ends import shared_minutes
 from schemahub.adapters.duck.faults import FAULTS, fault
 from schemahub.adapters.duck.frames import market_table
 from schemahub.adapters.duck.guard import admit
@@ -37,9 +38,8 @@ class Duck:
     Arrow's buffers are not counted in `memory_limit`.
 
     Opening reads the footers of one file a market, and of all files if there are bars among
-    them; of `objects` none. Raises ObjectMissing if
-    a file is gone: resolve the list again and open anew. One thread at a time; close it, or
-    use `with`.
+    them (a tenth of a millisecond each); of `objects` none. Raises ObjectMissing if a file is
+    gone: resolve the list again and open anew. One thread at a time; close it, or use `with`.
     """
 
     def __init__(  # noqa: PLR0913  (four of them by name only)
@@ -87,7 +87,7 @@ class Duck:
             run(f"CREATE VIEW trades AS {views.trades_view(slices)}")
             files_of_bars = bars.bar_files(slices)
             held, others = bars.held_bars(files_of_bars), views.trades_view(rest)
-            shared = self._shared([*files_of_bars, *rest]) if files_of_bars else None
+            shared = shared_minutes([*files_of_bars, *rest]) if files_of_bars else None
         else:
             self._remote.lend(self._connection)
             run(f"CREATE VIEW trades AS {views.lent_view(self._remote.tables)}")
@@ -98,26 +98,6 @@ class Duck:
         source = "trades" if held is None else f"({others})" if rest else ""
         timed = bars.timed_exchanges(slices)
         run(f"CREATE VIEW bars_1m AS {bars.bars_view(source, timed, held, shared)}")
-
-    def _shared(self, files: Sequence[FileSlice]) -> list[int] | None:
-        """The minutes that may have to be merged, by what the ends of the files say of them.
-
-        None is any: also where a file cannot be read, which a query for it is to tell.
-        """
-        try:
-            found = self._connection.execute(
-                views.ranges([file.location for file in files])
-            ).fetchall()
-        except FAULTS:
-            return None
-        told = {location: (first, last) for location, first, last in found}
-        ranges: dict[Market, list[tuple[int, int]]] = {}
-        for file in files:
-            first, last = told.get(file.location, (None, None))
-            if first is None or last is None:
-                return None
-            ranges.setdefault(file.market, []).append((first, last))
-        return bars.minutes_shared(ranges)
 
     def sql(self, query: str, params: Params = None) -> Result:
         """Start `query`, with `params` bound to its ? or $name; the rows come by streaming.

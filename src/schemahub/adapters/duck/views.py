@@ -169,17 +169,6 @@ def branch(market: Market, piece: Piece, columns: str) -> str:
     )
 
 
-def ranges(locations: Sequence[str]) -> str:
-    """Each file's location, first and last moment in µs, by its end; null where it says none."""
-    return f"""
-SELECT file_name, CASE WHEN count(*) = count(stats_min_value)
-    THEN min(epoch_us(stats_min_value::TIMESTAMPTZ)) END,
-    CASE WHEN count(*) = count(stats_max_value)
-    THEN max(epoch_us(stats_max_value::TIMESTAMPTZ)) END
-FROM parquet_metadata({array(map(exactly, locations))})
-WHERE path_in_schema IN ('bar_ts', 'trade_ts') GROUP BY file_name"""  # noqa: S608
-
-
 def _inside(piece: Piece | Lent) -> str:
     span = piece.span
     if span is None:
