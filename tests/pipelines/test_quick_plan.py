@@ -46,6 +46,7 @@ steps = st.lists(
 @settings(max_examples=200)
 @given(steps)
 @example([Do("land", 1, 19), Do("land", 0, 10)])  # what nobody lists lies below what is listed
+@example([Do("land", 0, 11), Do("lose raw", 0, 1)])  # listed, but held by the checkpoint's word
 def test_the_same_parts_from_the_same_objects(history: list[Do]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(AXES, "ids", replace(IDS, cells=(64, 16, 4)))
@@ -77,6 +78,25 @@ def apply(lake: RawLake, do: Do) -> None:
         case "lose raw" if objects := lake.lake.ledger(BTC).objects:
             # By hand: nothing of the product removes raw. What vouches for it stays.
             lake.store.delete(raw_key(BTC, objects[do.start % len(objects)]))
+
+
+def test_objects_of_longer_chunks_are_listed_after_chunks_became_shorter(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(AXES, "ids", replace(IDS, cells=(64, 16, 4)))
+    lake = small()
+    create(lake, OriginName(0))
+    for piece in cut(Span(0, 1_000), 500):
+        create(lake, RawName(piece))
+    for task in planned(lake):
+        if task.span.stop <= 990:  # the parts of the last chunk, as it is cut today, are to come
+            lake.store.create(part_key(1, BTC, task.span), b"")
+    lake.lake.save_checkpoint(BTC, lake.spec)
+    create(lake, RawName(Span(1_000, 1_010)))
+    quick = planned(lake)
+    lake.lake.forget_checkpoint(BTC)
+    assert quick == planned(lake)
+    assert any(RawName(Span(500, 1_000)) in task.raws for task in quick)
 
 
 class Counted(Wrapped):

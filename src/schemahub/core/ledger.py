@@ -21,7 +21,7 @@ from schemahub.core.layout import (
     SeenName,
     parse_raw,
 )
-from schemahub.core.listing import sort_out
+from schemahub.core.listing import UsualNames, sort_out
 from schemahub.core.span import NOTHING, Coverage, Span
 
 CHECKPOINT_VERSION = 3
@@ -169,6 +169,17 @@ class Ledger:
         return replace(self, objects=objects, held=Coverage.of(name.span for name in objects))
 
     @property
+    def doubtful(self) -> Coverage:
+        """Where not every object need be among `objects`.
+
+        Nobody listed there, or what is held is held on the word of a checkpoint alone: since
+        then it may have gone.
+        """
+        if isinstance(self.objects, UsualNames):
+            return self.unlisted | (self.held - self.objects.held)
+        return self.unlisted | (self.held - Coverage.of(name.span for name in self.objects))
+
+    @property
     def object_count(self) -> int:
         """How many data objects there are, with those that nobody listed."""
         return len(self.objects) + self.unlisted_objects
@@ -248,6 +259,9 @@ def cacheable(ledger: Ledger, chunk: int) -> Coverage:
     that raw does not hold (absence does not count). Where objects are not cut at chunks
     (`chunk` is 1), up to the start of the one that reaches to that hole: from there on the
     listing tells. One that was fetched again may start later and end long before.
+
+    Nothing at all where an object that nobody would list reaches out of there: chunks were
+    longer when it was stored.
     """
     if not ledger.held:
         return Coverage()
@@ -256,6 +270,10 @@ def cacheable(ledger: Ledger, chunk: int) -> Coverage:
     if chunk == 1:
         reaching = (name.span.start for name in ledger.objects if name.span.stop == stop)
         whole = max(reaching, default=start)
+    else:
+        edge = whole - chunk
+        if any(name.span.start < edge < name.span.stop for name in ledger.objects):
+            return Coverage()
     return Coverage((Span(start, whole),)) if start < whole else Coverage()
 
 

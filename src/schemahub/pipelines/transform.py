@@ -265,9 +265,9 @@ class Transform:
         ledger = self.lake.quick_ledger(market, spec)
         existing, chosen = self._chosen(market, version, ledger)
         # Only where chunks are cut alike does nothing that was not listed reach out of there.
-        unlisted = ledger.unlisted
-        doubtful = unlisted and (spec.chunk == 1 or any(map(unlisted.overlaps, chosen)))
-        if unread or (chosen and doubtful):
+        doubtful = ledger.doubtful
+        doubt = doubtful and (spec.chunk == 1 or any(map(doubtful.overlaps, chosen)))
+        if unread or (chosen and doubt):
             whole = self.lake.ledger(market, spec.line)
             ledger = whole.without(lambda name: raw_key(market, name) in unread)
             existing, chosen = self._chosen(market, version, ledger)
