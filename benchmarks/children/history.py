@@ -93,9 +93,7 @@ class _History:
 
     def rows(self, market: Market, span: Span) -> pa.Table:
         count, dice = len(span), self._dice
-        moves = dice.choice(
-            (-3, -2, -1, 0, 1, 2, 3), count, p=(0.02, 0.03, 0.1, 0.7, 0.1, 0.03, 0.02)
-        )
+        moves = dice.choice(len(MOVES), count, p=MOVES) - len(MOVES) // 2
         ticks = np.maximum(np.cumsum(moves) + self._price, 5)
         self._price = int(ticks[-1])
         lots = np.where(
