@@ -173,8 +173,8 @@ FORGED = [
 @pytest.mark.parametrize("change", FORGED, ids=str)
 def test_a_checkpoint_whose_seal_is_right_is_still_read_with_care(change: dict[str, Any]) -> None:
     good = {
-        "schema_version": 2, "market": "coinbase:BTC-USD", "covered": [[0, 50]], "held": [],
-        "absent": [], "origins": [0], "corrupt": [], "objects": 1, "watermark": float("nan"),
+        "schema_version": 3, "market": "coinbase:BTC-USD", "chunk": 50, "covered": [[0, 50]],
+        "held": [], "absent": [], "origins": [0], "corrupt": [], "objects": 1, "watermark": float("nan"),
     }  # fmt: skip
     market = Market("coinbase", BTC)
     assert read_checkpoint(sealed(good), market, 50).origins == (0,)
