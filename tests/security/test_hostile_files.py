@@ -174,7 +174,8 @@ FORGED = [
 def test_a_checkpoint_whose_seal_is_right_is_still_read_with_care(change: dict[str, Any]) -> None:
     good = {
         "schema_version": 3, "market": "coinbase:BTC-USD", "chunk": 50, "covered": [[0, 50]],
-        "held": [], "absent": [], "origins": [0], "corrupt": [], "objects": 1, "watermark": float("nan"),
+        "held": [], "absent": [], "origins": [0], "corrupt": [], "objects": 1,
+        "watermark": float("nan"),
     }  # fmt: skip
     market = Market("coinbase", BTC)
     assert read_checkpoint(sealed(good), market, 50).origins == (0,)
