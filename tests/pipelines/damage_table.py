@@ -21,7 +21,7 @@ from schemahub.core.layout import (
     plan_key,
     quarantine_prefix,
 )
-from schemahub.core.span import Coverage, Span
+from schemahub.core.span import Coverage, Span, cut
 from tests.pipelines.damage import (
     DAMAGES,
     OPEN,
@@ -217,7 +217,8 @@ def _checkpoint_lies(bench: Bench) -> list[Span]:
     ledger, chunk = lake.ledger(market), bench.lake.spec.chunk
     known = tuple(e.key.rpartition("/")[2] for e in bench.lake.store.list(corrupt_prefix(market)))
     lie = Span(ledger.held.start, chunk * bench.dice.randrange(1, 4))
-    data = ledgers.write_checkpoint(market, ledgers.Ledger.of([RawName(lie)]), chunk, known)
+    lies = ledgers.Ledger.of(RawName(span) for span in cut(lie, chunk))
+    data = ledgers.write_checkpoint(market, lies, chunk, known)
     bench.lake.store.put(checkpoint_key(market), data)
     return [Span(ledger.held.stop, lie.stop)]
 
