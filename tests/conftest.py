@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import cache
+from typing import Any
 
 import pytest
 from botocore import loaders
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.s3_proxy import Proxy, proxy
 from tests.s3_server import ACCESS_KEY, SECRET_KEY, S3Server, moto, seaweed
 from tests.spark_cluster import Cluster, connected
+
+# Files that run one after the other, where what they share takes long to make.
+TOGETHER = {"test_spark.py": "spark"}
 
 # Of each property that does not say otherwise; a longer run asks for more.
 EXAMPLES = int(os.environ.get("EXAMPLES", "50"))
@@ -83,3 +88,35 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A real cluster with one application for all tests: what takes seconds is to begin one."""
     with connected(tmp_path_factory.mktemp("spark")) as made:
         yield made
+
+
+class Together(LoadScopeScheduling):  # type: ignore[misc]  # it ships no types
+    """Each test by itself, but for those of the files named: they go to one process."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        name = nodeid.partition("::")[0].rpartition("/")[2]
+        return TOGETHER.get(name, nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together | None:
+    """`--dist loadgroup`. That of xdist 3.8 sees no groups under pytest 9.2."""
+    return Together(config, log) if config.getvalue("dist") == "loadgroup" else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A mark that keeps tests together by name would do nothing: see TOGETHER."""
+    wrong = [item.nodeid for item in items if item.get_closest_marker("xdist_group")]
+    if wrong:
+        raise pytest.UsageError(f"name the files in tests/conftest.py's TOGETHER: {wrong[:3]}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where everything is installed that tests need, a test that is skipped is one that failed."""
+    report = yield
+    if report.skipped and "NO_SKIPS" in os.environ:
+        report.outcome = "failed"
+        report.longrepr = f"skipped, where NO_SKIPS is set: {call.excinfo and call.excinfo.value}"
+    return report

@@ -33,7 +33,6 @@ from tests.spark_cluster import Cluster
 
 pytestmark = [
     pytest.mark.heavy,
-    pytest.mark.xdist_group("spark"),  # one cluster for all of them
     pytest.mark.filterwarnings("ignore::ResourceWarning"),  # pyspark's own sockets
     pytest.mark.filterwarnings("ignore:PySpark does not yet:FutureWarning"),
 ]

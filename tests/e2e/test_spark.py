@@ -23,7 +23,6 @@ from tests.spark_cluster import QUICK, WORKERS, Cluster, driver, worker_environm
 
 pytestmark = [
     pytest.mark.heavy,
-    pytest.mark.xdist_group("spark"),  # one cluster for all of them
     pytest.mark.filterwarnings("ignore::ResourceWarning"),  # pyspark's own sockets
     pytest.mark.filterwarnings("ignore:PySpark does not yet:FutureWarning"),
 ]
