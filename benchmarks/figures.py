@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["goal", "aim", "peer", "figure"]
+Kind = Literal["goal", "peer", "figure"]
 HEADER = ("figure", "ours", "unit", "against", "theirs", "ratio", "verdict")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure. A `goal` that is missed fails the run; an `aim` is a later issue's goal.
+    """One figure. A `goal` that is missed fails the run.
 
     `theirs` is what the goal demands or the peer did; None for a figure that stands alone.
     """
@@ -43,7 +43,6 @@ class Row:
     def verdict(self) -> str:
         good, bad = {
             "goal": ("met", "MISSED"),
-            "aim": ("met", "not yet"),
             "peer": ("ahead", "behind"),
             "figure": ("", ""),
         }[self.kind]
@@ -54,8 +53,8 @@ class Row:
         return self.kind == "goal" and not self.holds
 
     def cells(self) -> tuple[str, ...]:
-        bound = {"goal": "≤ " if self.lower else "≥ ", "aim": "≤ " if self.lower else "≥ "}
-        theirs = "" if self.theirs is None else bound.get(self.kind, "") + shown(self.theirs)
+        bound = "" if self.kind != "goal" else "≤ " if self.lower else "≥ "
+        theirs = "" if self.theirs is None else bound + shown(self.theirs)
         ratio = "" if self.ratio is None else f"{self.ratio:.2f} ×"
         ours = shown(self.ours)
         return self.figure, ours, self.unit, self.against, theirs, ratio, self.verdict

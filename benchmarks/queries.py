@@ -43,9 +43,11 @@ def both(title: str, goal: float | None, sql: str) -> Asked:
 def candles(every: str) -> Asked:
     """All bars of a market as `lake.bars` gives them."""
     sql = f"""
-SELECT symbol, epoch_us(trade_ts) // {SECONDS[every] * MEGA} AS bar, arg_min(price, trade_id),
-    max(price), min(price), arg_max(price, trade_id), sum(quantity) AS volume,
-    sum(price * quantity), sum(quantity) FILTER (side = 'buy'), count(*) AS trades
+SELECT symbol, epoch_us(trade_ts) // {SECONDS[every] * MEGA} AS bar,
+    arg_min(price, trade_id) AS open, max(price) AS high, min(price) AS low,
+    arg_max(price, trade_id) AS close, sum(quantity) AS volume,
+    sum(price * quantity) AS quote_volume,
+    sum(quantity) FILTER (side = 'buy') AS buy_volume, count(*) AS trades
 FROM trades WHERE {ONE} GROUP BY symbol, bar ORDER BY bar"""
     return Asked(
         f"{every} candles of a market, all its history", 2,
@@ -59,11 +61,13 @@ QUERIES = (
     both("one market, one day, its rows", 0.3, f"SELECT * FROM trades WHERE {DAY}"),
     *map(candles, SECONDS),
     Asked("hourly candles of all markets", 10, {"sql": """
-SELECT symbol, date_trunc('hour', bar_ts) AS bar, arg_min(open, first_position), max(high),
-    min(low), arg_max(close, last_position), sum(volume)
+SELECT symbol, date_trunc('hour', bar_ts) AS bar, arg_min(open, first_position) AS open,
+    max(high) AS high, min(low) AS low, arg_max(close, last_position) AS close,
+    sum(volume) AS volume
 FROM bars_1m GROUP BY symbol, bar"""}, """
-SELECT symbol, date_trunc('hour', trade_ts) AS bar, arg_min(price, trade_id), max(price),
-    min(price), arg_max(price, trade_id), sum(quantity)
+SELECT symbol, date_trunc('hour', trade_ts) AS bar, arg_min(price, trade_id) AS open,
+    max(price) AS high, min(price) AS low, arg_max(price, trade_id) AS close,
+    sum(quantity) AS volume
 FROM trades GROUP BY symbol, bar"""),
     Asked("the latest bars of all", 10,
           {"sql": "SELECT * FROM bars_1m ORDER BY bar_ts DESC LIMIT 3"}, None),
