@@ -75,6 +75,7 @@ endif
 	$$pin pyproject.toml --extra aws --extra fast --extra pandas --extra polars --group dev -o requirements/dev.txt && \
 	$$pin pyproject.toml --extra fast -c requirements/dev.txt -o requirements/runtime.txt && \
 	$$pin --group build -c requirements/dev.txt -o requirements/build.txt && \
+	$$pin --group uv -o requirements/uv.txt && \
 	$$pin pyproject.toml --extra spark -c requirements/dev.txt -o requirements/spark.txt
 
 .PHONY: sbom

@@ -98,6 +98,7 @@ class Together(LoadScopeScheduling):  # type: ignore[misc]  # it ships no types
         return TOGETHER.get(name, nodeid)
 
 
+@pytest.hookimpl(optionalhook=True)  # xdist may be switched off
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together | None:
     """`--dist loadgroup`. That of xdist 3.8 sees no groups under pytest 9.2."""
     return Together(config, log) if config.getvalue("dist") == "loadgroup" else None
