@@ -72,11 +72,14 @@ ifndef uv
 endif
 	@export UV_CUSTOM_COMPILE_COMMAND="make lock"; \
 	pin="$(uv) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links $(ARGS)"; \
-	$$pin pyproject.toml --extra aws --extra fast --extra pandas --extra polars --group dev -o requirements/dev.txt && \
+	$$pin pyproject.toml --extra aws --extra fast --extra iceberg --extra pandas --extra polars --group dev -o requirements/dev.txt && \
 	$$pin pyproject.toml --extra fast -c requirements/dev.txt -o requirements/runtime.txt && \
 	$$pin --group build -c requirements/dev.txt -o requirements/build.txt && \
 	$$pin --group uv -o requirements/uv.txt && \
-	$$pin pyproject.toml --extra spark -c requirements/dev.txt -o requirements/spark.txt
+	$$pin pyproject.toml --extra spark -c requirements/dev.txt -o requirements/spark.txt && \
+	$$pin pyproject.toml --extra aws --extra iceberg --extra fast -c requirements/dev.txt -o requirements/image.txt && \
+	$$pin --group terraform -o requirements/terraform.txt && \
+	$$pin --group checkov -o requirements/checkov.txt
 
 .PHONY: sbom
 sbom: setup ## List what a SchemaHub that runs is made of: sbom.cdx.json (CycloneDX)

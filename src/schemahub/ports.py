@@ -9,17 +9,19 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from schemahub.core.axis import Axis, Kind
 from schemahub.core.errors import SchemaHubError
 from schemahub.core.layout import Market
-from schemahub.core.lease import Holder
-from schemahub.core.numbering import Tally
-from schemahub.core.page import Answer, Request
 from schemahub.core.span import Coverage, Span
-from schemahub.core.spec import ExchangeSpec
 from schemahub.core.trade import Rejected
+
+if TYPE_CHECKING:  # with them come msgspec and pydantic, which a small place has not
+    from schemahub.core.axis import Axis, Kind
+    from schemahub.core.lease import Holder
+    from schemahub.core.numbering import Tally
+    from schemahub.core.page import Answer, Request
+    from schemahub.core.spec import ExchangeSpec
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -368,3 +370,24 @@ class NoMetrics:
 
     def emit(self, event: str, /, **fields: object) -> None:
         del event, fields
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a statement found: `rows` in the order of `columns`, times aware and in UTC.
+
+    `scanned` are the bytes that the engine charges for; None where nobody does.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[object, ...], ...]
+    scanned: int | None = None
+
+
+class Sql(Protocol):
+    """An engine over the views of the lake: the same names and types, whichever it is."""
+
+    name: str
+
+    def query(self, statement: str) -> Found:
+        """One reading statement. Raises UsageError if it is refused or wrong, EngineError."""

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from schemahub.core import lease as rules
 from schemahub.core.layout import Market, job_lease, lease_key, market_lease, parse_lease
 from schemahub.core.lease import Holder, Sight
+from schemahub.core.settings import MAX_TTL
 
 AT = datetime(2024, 6, 1, 12, tzinfo=UTC)
 TTL = 90.0
 ONE = Holder("coinbase/BTC-USD", "a:1:ingest", 3, rules.first_nonce("aa"), AT, TTL, "a boot")
 
 seconds = st.floats(0, 1_000)
-ttls = st.floats(1, rules.MAX_TTL)
+ttls = st.floats(1, MAX_TTL)
 
 
 def test_nobodys_lease_is_free_and_remembers_nothing() -> None:
@@ -198,7 +199,7 @@ def test_a_life_that_is_no_number_is_no_record(ttl: bytes) -> None:
 def test_a_record_cannot_claim_to_live_for_ever() -> None:
     found = rules.decode("x", rules.encode(replace(ONE, ttl=1e18)))
     assert found is not None
-    assert found.ttl == rules.MAX_TTL
+    assert found.ttl == MAX_TTL
 
 
 def test_what_a_later_version_adds_is_passed_over() -> None:

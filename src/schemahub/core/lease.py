@@ -14,9 +14,9 @@ from typing import Literal
 
 import msgspec
 
+from schemahub.core.settings import MAX_TTL
+
 SCHEMA_VERSION = 1
-DEFAULT_TTL = 90
-MAX_TTL = 3600
 _MAX_DIGITS = 19
 # Of a lease's life: renewed after a third, so that two attempts may fail; without new work
 # after two, so that who sees it expire meets nobody who begins something.

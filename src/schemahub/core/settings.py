@@ -10,9 +10,11 @@ from fractions import Fraction
 from typing import Any
 
 from schemahub.core.errors import ConfigError, SchemaHubError, UsageError
-from schemahub.core.lease import DEFAULT_TTL, MAX_TTL
 
 MAX_THREADS = 200
+# The life of a lease in seconds.
+DEFAULT_TTL = 90
+MAX_TTL = 3600
 # A chunk in flight asks for so many of its pages at once: five chunks then use up a burst of
 # fifteen, and reach ten requests a second at up to 1.5 s of latency.
 PAGES_AT_ONCE = 3
@@ -43,6 +45,11 @@ class Settings:
 
     `s3_bucket` is BUCKET or BUCKET/PREFIX; if it is set the lake is there and `lake` does not
     count. `aws_region` and `aws_endpoint_url` empty mean what the AWS SDK finds.
+
+    `publish` and `quality` say whether `run` does these, too. `catalog` is the kind of Iceberg
+    catalog, empty that of the place: SQLite beside a folder, Glue for a bucket; `catalog_uri`
+    is where a REST catalog answers. `database` is Glue's, Athena's and the namespace in Iceberg.
+    `athena_output` empty leaves it to the workgroup; `athena_limit` is in GB of 10^9 bytes.
     """
 
     lake: str = "./lake"
@@ -58,6 +65,14 @@ class Settings:
     base_urls: tuple[tuple[str, str], ...] = ()
     lease_ttl: int = DEFAULT_TTL
     locks_table: str = ""
+    publish: bool = False
+    quality: bool = True
+    catalog: str = ""
+    catalog_uri: str = ""
+    database: str = "schemahub"
+    athena_workgroup: str = "primary"
+    athena_output: str = ""
+    athena_limit: int = 10
 
     @property
     def place(self) -> str:
@@ -80,7 +95,13 @@ class Settings:
         return min(self.chunk_concurrency * PAGES_AT_ONCE, MAX_THREADS // self.workers)
 
 
-_BOUNDS = {"transform_workers": (0, MAX_THREADS), "lease_ttl": (1, MAX_TTL)}
+_BOUNDS = {
+    "transform_workers": (0, MAX_THREADS),
+    "lease_ttl": (1, MAX_TTL),
+    "athena_limit": (1, 9999),
+}
+_SWITCHES = {"publish", "quality"}
+_SWITCHED = {"1": True, "true": True, "on": True, "0": False, "false": False, "off": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,20 +211,33 @@ def _typed(name: str, value: object, origin: str) -> object:
         return _matching(name, value, origin)
     if name in {"lake", "exchange", "exchanges"}:
         return _text(name, value, origin)
+    if name in _SWITCHES:
+        return _switched(name, value, origin)
     if name == "rate_share":
-        text = "1" if type(value) is int and value == 1 else value
-        found = None
-        if isinstance(text, str):
-            found = re.fullmatch(r"\s*(1|1/[1-9][0-9]{0,2})\s*", text)
-        if found is None:
-            raise _wrong(name, value, origin, "1, or 1/N as 1/4")
-        return found[1]
+        return _share(value, origin)
     low, high = _BOUNDS.get(name, (1, MAX_THREADS))
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,4}", value.strip()):
         value = int(value)
     if type(value) is not int or not low <= value <= high:
         raise _wrong(name, value, origin, f"a whole number from {low} to {high}")
     return value
+
+
+def _switched(name: str, value: object, origin: str) -> bool:
+    switched = _SWITCHED.get(value.lower()) if isinstance(value, str) else value
+    if not isinstance(switched, bool):
+        raise _wrong(name, value, origin, "true or false")
+    return switched
+
+
+def _share(value: object, origin: str) -> str:
+    text = "1" if type(value) is int and value == 1 else value
+    found = None
+    if isinstance(text, str):
+        found = re.fullmatch(r"\s*(1|1/[1-9][0-9]{0,2})\s*", text)
+    if found is None:
+        raise _wrong("rate_share", value, origin, "1, or 1/N as 1/4")
+    return found[1]
 
 
 def _text(name: str, value: object, origin: str) -> str:
@@ -233,6 +267,11 @@ _PATTERNS = {
         "BUCKET or BUCKET/PREFIX, the bucket in 3 to 63 lower-case letters, digits, - and .",
     ),
     "locks_table": (r"([a-zA-Z0-9_.-]{3,255})", "a DynamoDB table's name"),
+    "catalog": (r"(sqlite|glue|rest)", "sqlite, glue or rest"),
+    "catalog_uri": (r"(https?://[^\s/@?#]+(?:/[^\s@?#]*)?)", "a URL without a password"),
+    "database": (r"([a-z][a-z0-9_]{0,127})", "lower-case letters, digits and _"),
+    "athena_workgroup": (r"([a-zA-Z0-9._-]{1,128})", "a workgroup's name"),
+    "athena_output": (r"(s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/\S*)?)", "s3://BUCKET/PREFIX"),
     "aws_region": (r"([a-zA-Z0-9][a-zA-Z0-9-]{0,40})", "a region, as eu-central-1"),
     # Nobody's name and password: addresses are shown in messages.
     "aws_endpoint_url": (r"(https?://[^\s/@?#]+(?:/[^\s@?#]*)?)", "a URL without a password"),
