@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -34,3 +35,10 @@ def test_what_cannot_be_reckoned_is_a_usage_error(
 ) -> None:
     assert run(["cost", *more]) == 2
     assert "error SH-USAGE" in capsys.readouterr().err
+
+
+def test_the_printed_table_is_the_recorded_one(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where prices or figures changed, write the command's output to the file anew and read it."""
+    assert run(["cost", "--backfill", "100M"]) == 0
+    recorded = Path(__file__).with_name("cost_50_markets.txt").read_text("utf-8")
+    assert capsys.readouterr().out == recorded
