@@ -77,7 +77,7 @@ endif
 	$$pin --group build -c requirements/dev.txt -o requirements/build.txt && \
 	$$pin --group uv -o requirements/uv.txt && \
 	$$pin pyproject.toml --extra spark -c requirements/dev.txt -o requirements/spark.txt && \
-	$$pin pyproject.toml --extra aws --extra iceberg --extra fast -c requirements/dev.txt -o requirements/image.txt && \
+	$$pin pyproject.toml --extra aws --extra iceberg -c requirements/dev.txt -o requirements/image.txt && \
 	$$pin --group terraform -o requirements/terraform.txt && \
 	$$pin --group checkov -o requirements/checkov.txt
 

@@ -22,6 +22,7 @@ from benchmarks.process import BenchmarkFailed, Exchange, Setting
 TRADES, LARGE = 1_000_000, 2_000_000
 SCALED = 100_000_000
 NEW = 8_334  # trades of half an hour, as in `batch`
+MANY, EACH = 50, 10_000  # markets of a scheduled run, and what six hours bring of 40,000 a day
 KINDS = ("PUT", "GET", "LIST", "DELETE")
 QUERY = "select count(*), min(price), max(price), sum(quantity) from trades"
 MEGA = 1_000_000
@@ -32,7 +33,7 @@ def run(setting: Setting) -> list[Row]:
     with (
         setting.scratch() as folder,
         _bucket(setting, folder) as bucket,
-        setting.sandbox("--market", f"BTC-USD={trades}") as box,
+        setting.sandbox("--market", f"BTC-USD={trades}", *_more_markets()) as box,
     ):
         rows = [row for one in _jobs(box) for row in _scaled(setting, bucket, one, trades)]
         told = json.loads(bucket.schemahub(setting, "verify", "--shallow", "--json"))
@@ -46,7 +47,32 @@ def run(setting: Setting) -> list[Row]:
             asked = bucket.asked()
             figure = f"requests: a run that finds {new:,} new trades"
             rows += [Row(f"{figure}, {kind}", asked.get(kind, 0), "") for kind in KINDS]
+        rows += _scheduled(setting, bucket, box)
     return rows
+
+
+def _more_markets() -> list[str]:
+    return [text for name in _names() for text in ("--market", f"{name}=2000")]
+
+
+def _names() -> list[str]:
+    return [f"M{number:02}-USD" for number in range(MANY)]
+
+
+def _scheduled(setting: Setting, bucket: _Bucket, box: Exchange) -> Iterator[Row]:
+    """A `run` of many markets that each have new trades: not their number times one of one."""
+    bucket.schemahub(setting, "run", *_names(), *_where(box))
+    for name in _names():
+        box.grow(name, EACH)
+    bucket.asked()
+    told = json.loads(bucket.schemahub(setting, "run", *_names(), *_where(box), "--json"))
+    asked = bucket.asked()
+    figure = f"requests: a run of {MANY} markets that finds {EACH:,} new trades each"
+    for kind in KINDS:
+        yield Row(f"{figure}, {kind}", asked.get(kind, 0), "")
+    found = sum(one["trades"] for one in told["steps"]["ingest"])
+    if found != MANY * EACH:
+        raise BenchmarkFailed(f"the run found {found} trades")
 
 
 def _jobs(box: Exchange) -> list[tuple[str, tuple[object, ...]]]:

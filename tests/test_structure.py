@@ -137,7 +137,7 @@ def test_every_folder_of_code_is_a_package_and_holds_no_stray_file() -> None:
         assert (folder / "__init__.py").exists(), told(folder)
     kinds = {path.suffix for path in SRC.rglob("*") if path.is_file()}
     # What Python and numba compiled lies beside its source.
-    assert kinds - {".pyc", ".nbi", ".nbc"} <= {".py", ".yaml", ".sql", ".typed", ""}
+    assert kinds - {".pyc", ".nbi", ".nbc"} <= {".py", ".yaml", ".sql", ".toml", ".typed", ""}
 
 
 def test_importing_the_command_line_loads_no_engine() -> None:

@@ -93,6 +93,7 @@ def test_reading_writes_nothing(make: Make, command: tuple[str, ...]) -> None:
 PLANS = [
     ("ingest", BTC, "--dry-run"), ("ingest", BTC, "--full", "--dry-run"),
     ("ingest", BTC, "--since", "1h", "--dry-run", "--json"), ("transform", "--dry-run"),
+    ("run", BTC, "--dry-run"), ("run", BTC, "--dry-run", "--json"),
     ("transform", "--rebuild", "--dry-run"), ("repair", "--dry-run"),
     ("repair", "--audit", "--dry-run", "--json"), ("update-seed", "--dry-run"),
     ("compact", "--dry-run"), ("compact", "--old-versions", "--dry-run", "--json"),

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import click
 
+from schemahub.app import prices
+from schemahub.cli.cost import dollars, in_words, limit_of
 from schemahub.cli.progress import Progress
 from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
 from schemahub.cli.words import count, show, size, span, tell
+from schemahub.core import cost
 from schemahub.core.axis import IDS
 from schemahub.core.errors import Interrupted, SchemaHubError, SpecError, UsageError
 from schemahub.core.layout import Market
@@ -176,6 +180,19 @@ def _say(shell: Shell, outcome: Outcome) -> None:
 
 
 def _plan(shell: Shell, markets: Sequence[Market], wish: Wish, *, as_json: bool) -> int:
+    plans, failed = planned(shell, markets, wish)
+    if as_json:
+        shell.json({"dry_run": True, "markets": plans, "failed": told(failed)})
+    else:
+        print_plans(plans)
+    good = [Outcome(market) for market in markets][: len(plans)]
+    return exit_code([*good, *failed])
+
+
+def planned(
+    shell: Shell, markets: Sequence[Market], wish: Wish
+) -> tuple[list[dict[str, Any]], list[Outcome]]:
+    """A plan of each market, and the outcomes of those that cannot be planned."""
     app = shell.app
     plans: list[dict[str, Any]] = []
     failed: list[Outcome] = []
@@ -188,13 +205,15 @@ def _plan(shell: Shell, markets: Sequence[Market], wish: Wish, *, as_json: bool)
         except SchemaHubError as error:
             failed.append(Outcome(market, "failed", error=error))
             tell(error)
-    if as_json:
-        shell.json({"dry_run": True, "markets": plans, "failed": told(failed)})
-    else:
-        for plan in plans:
-            _print_plan(plan)
-    good = [Outcome(market) for market in markets][: len(plans)]
-    return exit_code([*good, *failed])
+    return plans, failed
+
+
+def print_plans(plans: Sequence[dict[str, Any]]) -> None:
+    for plan in plans:
+        _print_plan(plan)
+    known = [plan["cost_usd"] for plan in plans if plan["cost_usd"] is not None]
+    if known:
+        print(f"cost on AWS: {in_words(prices.book(), sum(known))}")
 
 
 def _planned(source: Source, plan: Plan) -> dict[str, Any]:
@@ -213,11 +232,18 @@ def _planned(source: Source, plan: Plan) -> dict[str, Any]:
             None if requests is None else round(requests / source.spec.limits.rate, 1)
         ),
         "bytes": None if trades is None else trades * RAW_BYTES_PER_TRADE,
-        "cost_usd": 0,
+        "cost_usd": None if trades is None else _cost(source, trades),
         "new_origin": plan.start.origin,
         "reason": plan.start.reason,
         "notes": list(plan.notes),
     }
+
+
+def _cost(source: Source, trades: int) -> float:
+    if not trades:
+        return 0.0
+    limit = limit_of(source.spec)
+    return dollars(cost.fetching(prices.book(), Decimal(trades), limit, cost.ENGINES[0]))
 
 
 def _print_plan(plan: dict[str, Any]) -> None:
@@ -236,5 +262,5 @@ def _print_plan(plan: dict[str, Any]) -> None:
         return
     print(
         f"  about {count(plan['requests'])} requests, {span(plan['seconds_at_limit'])} at the "
-        f"rate limit, {size(plan['bytes'])} of raw, no cost; nothing was written"
+        f"rate limit, {size(plan['bytes'])} of raw; nothing was written"
     )

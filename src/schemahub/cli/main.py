@@ -32,6 +32,7 @@ COMMANDS = {
     "locks": ("locks", "Who works on what now"),
     "files": ("files", "The Parquet files that are live now"),
     "update-seed": ("seed", "List the exchange's markets as those to ingest"),
+    "cost": ("cost", "What it costs on AWS, line by line"),
     "doctor": ("doctor", "Check the machine, the lake and the exchange"),
     "exchange": ("exchange", "Which exchanges there are, and how to add one"),
     "config": ("config", "Show the settings and where each comes from"),

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from schemahub.cli.ingest import choose, ingest, make_wish, recorded
+from schemahub.cli.ingest import choose, ingest, make_wish, planned, print_plans, recorded
 from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
-from schemahub.cli.transform import transform_in_turn
-from schemahub.pipelines.job import told
+from schemahub.cli.transform import planned as planned_parts
+from schemahub.cli.transform import print_parts, transform_in_turn
+from schemahub.core.layout import Market
+from schemahub.pipelines.ingest import Outcome
+from schemahub.pipelines.job import exit_code, told
 
 
 @click.command()
@@ -23,6 +27,7 @@ from schemahub.pipelines.job import told
     metavar="N",
     help="Chunks of a market at once, three requests each. [default: 5]",
 )
+@click.option("--dry-run", is_flag=True, help="Print what it would do and cost; write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="The outcome as JSON on stdout.")
 @common(base_url=True)
 def command(shell: Shell, /, **options: Any) -> int:
@@ -34,6 +39,8 @@ def command(shell: Shell, /, **options: Any) -> int:
       0 */6 * * *  schemahub run --lake /data/lake --quiet
     """
     markets = choose(shell, options["markets"])
+    if options["dry_run"]:
+        return _plan(shell, markets, as_json=options["as_json"])
     shell.app.open_lake()
     with recorded(shell, "run", {"markets": [str(market) for market in markets]}) as job:
         wish = make_wish(shell.app.clock.now(), None, None, full=False)
@@ -43,3 +50,19 @@ def command(shell: Shell, /, **options: Any) -> int:
         steps = {step: told(outcomes) for step, outcomes in job.outcomes.items()}
         shell.json({"run_id": job.run_id, "exit_code": job.exit_code, "steps": steps})
     return job.exit_code
+
+
+def _plan(shell: Shell, markets: Sequence[Market], *, as_json: bool) -> int:
+    """What is to be fetched, and what raw that is held now is still to be made a table of."""
+    wish = make_wish(shell.app.clock.now(), None, None, full=False)
+    plans, failed = planned(shell, markets, wish)
+    tasks, parts, usd = planned_parts(shell) if shell.app.lake_exists() else ([], [], 0.0)
+    if as_json:
+        steps = {"ingest": plans, "transform": parts}
+        shell.json(
+            {"dry_run": True, "steps": steps, "failed": told(failed), "transform_cost_usd": usd}
+        )
+    else:
+        print_plans(plans)
+        print_parts(tasks, usd)
+    return exit_code([*(Outcome(market) for market in markets[: len(plans)]), *failed])

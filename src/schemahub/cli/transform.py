@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from schemahub.app import prices
+from schemahub.cli.cost import dollars, in_words
 from schemahub.cli.ingest import recorded
 from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
 from schemahub.cli.words import count, show, size, span, tell
+from schemahub.core import cost
 from schemahub.core.errors import LeaseHeld, UsageError
 from schemahub.pipelines.build import PartTask
 from schemahub.pipelines.job import Job, told
@@ -124,10 +128,22 @@ def part_of(task: PartTask) -> str:
 
 
 def _plan(shell: Shell, *, rebuild: bool, as_json: bool) -> int:
+    tasks, plans, usd = planned(shell, rebuild=rebuild)
+    if as_json:
+        shell.json({"dry_run": True, "parts": plans, "cost_usd": usd})
+        return 0
+    print_parts(tasks, usd)
+    return 0
+
+
+def planned(
+    shell: Shell, *, rebuild: bool = False
+) -> tuple[list[PartTask], list[dict[str, Any]], float | None]:
+    """The parts that raw holds and the table lacks; what making them costs, if it can be told."""
     pipeline = shell.app.transform()
     markets = shell.app.lake.markets()
     versions = pipeline.versions(markets, rebuild=rebuild, create=False)
-    tasks = pipeline.plan(markets, versions)
+    tasks = list(pipeline.plan(markets, versions))
     plans = [
         {
             "market": str(task.market),
@@ -138,10 +154,16 @@ def _plan(shell: Shell, *, rebuild: bool, as_json: bool) -> int:
         }
         for task in tasks
     ]
-    if as_json:
-        shell.json({"dry_run": True, "parts": plans})
-        return 0
+    if not all(task.spec.line.dense for task in tasks):
+        return tasks, plans, None
+    rows = Decimal(sum(len(task.span) for task in tasks))
+    lines = cost.tabling(prices.book(), rows, cost.ENGINES[0]) if rows else []
+    return tasks, plans, dollars(lines)
+
+
+def print_parts(tasks: Sequence[PartTask], usd: float | None) -> None:
     for task in tasks:
         show(f"{task.market} v{task.version}: {part_of(task)}")
     print(f"{len(tasks)} part(s) to write; nothing was written")
-    return 0
+    if usd is not None:
+        print(f"cost on AWS: {in_words(prices.book(), usd)}")
