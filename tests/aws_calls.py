@@ -159,7 +159,7 @@ def install() -> None:
 
         self.register("provide-client-params", tell)
 
-    Session.__init__ = begun  # type: ignore[method-assign]
+    Session.__init__ = begun
 
 
 def place(service: str, operation: str, params: Mapping[str, Any]) -> str:
