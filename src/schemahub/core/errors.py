@@ -16,6 +16,7 @@
     │   └── IdsRestarted      1    the ids of a market began again
     ├── TooManyRejects        1    more rows fail the wire contract than a fault explains
     ├── ProofFailed           4    verify found something missing, twice or different
+    ├── QualityFailed         4    a check of the data found an error, or could not run
     ├── LeaseHeld             5    another run works on it now
     ├── EngineError           1    the cluster that should do the work cannot be reached or gave up
     ├── PartlyFailed          3    some markets failed, the rest is saved
@@ -170,6 +171,11 @@ class TooManyRejects(SchemaHubError):
 
 class ProofFailed(SchemaHubError):
     code = "SH-PROOF"
+    exit_code = 4
+
+
+class QualityFailed(SchemaHubError):
+    code = "SH-QUALITY"
     exit_code = 4
 
 
