@@ -103,7 +103,7 @@ def shell(options: dict[str, Any], *, reads: bool = False) -> Shell:
     configured = configure(flags)
     app = App(configured.settings, command=click.get_current_context().info_name or "schemahub")
     app.metrics.listen(_Warnings())
-    _listen(app, at_once=reads)
+    listen(app, at_once=reads)
     return Shell(
         app,
         common["quiet"],
@@ -151,7 +151,7 @@ def _end(number: int) -> None:
     os._exit(128 + number)
 
 
-def _listen(app: App, *, at_once: bool) -> None:
+def listen(app: App, *, at_once: bool) -> None:
     """The first signal asks everything to stop; the second ends the process at once.
 
     So does time: what hangs in a library that swallows the request is not waited for.
