@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,11 +18,11 @@ from schemahub.core.parts import Slice
 from schemahub.core.span import Coverage, Span
 from schemahub.pipelines.bars import listed
 from schemahub.pipelines.facts import Facts
-from schemahub.pipelines.quality import Quality
+from schemahub.pipelines.quality import Quality, Report
 from schemahub.ports import Objects
 
 if TYPE_CHECKING:
-    from schemahub.adapters.duck import DuckSql, FileSlice, MarketRow
+    from schemahub.adapters.duck import FileSlice, MarketRow
 
 
 @dataclass(frozen=True)
@@ -102,10 +103,11 @@ class LakeBackend:
     def facts(self) -> Facts:
         return Facts(self.app.lake, self.app.specs, self.app.clock)
 
+    @contextmanager
     def quality(
         self, own: Path | None = None, asked: Mapping[Market, datetime] | None = None
-    ) -> tuple[Quality, DuckSql]:
-        """The checks, with those of the folder `own`, and their engine, which is to be closed.
+    ) -> Iterator[Quality]:
+        """The checks, with those of the folder `own`, over the lake as it is when first asked.
 
         `asked`: as Facts.gather has it. Raises ConfigError for a check that is none.
         """
@@ -117,8 +119,15 @@ class LakeBackend:
             known = [MarketRow(Market(row[1], row[2]), *row[3:]) for row in rows]
             return Duck(self.slices(None, bars=True), known, facts=facts, objects=self.objects)
 
-        engine = DuckSql(duck)
-        return Quality(checks(own), engine, self.app.clock), engine
+        with DuckSql(duck) as engine:
+            yield Quality(checks(own), engine, self.app.clock)
+
+    def judge(
+        self, markets: Sequence[Market], names: Sequence[str], since: datetime | None
+    ) -> Report:
+        with self.quality() as quality:
+            chosen = [str(market) for market in markets]
+            return quality.run(self.app.run_id, markets=chosen, names=names, since=since)
 
     def coverage(self, market: Market) -> Coverage:
         return self.app.lake.ledger(market, self.app.line(market)).held

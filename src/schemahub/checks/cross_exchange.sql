@@ -9,7 +9,7 @@
 WITH hours AS (
     SELECT exchange, symbol, date_trunc('hour', bar_ts) AS hour_ts,
         sum(CAST(quote_volume AS DOUBLE)) / sum(CAST(volume AS DOUBLE)) AS price,
-        sum(trades) AS trades
+        CAST(sum(trades) AS BIGINT) AS trades
     FROM bars_1m
     WHERE bar_ts >= :since AND bar_ts < :now AND volume > 0
     GROUP BY exchange, symbol, date_trunc('hour', bar_ts)

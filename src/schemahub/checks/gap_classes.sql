@@ -31,11 +31,11 @@ WITH bars AS (
         ON o.exchange = s.exchange AND o.before_ts < s.bar_ts AND o.bar_ts > s.before_ts
     GROUP BY s.exchange, s.symbol, s.before_ts
 )
-SELECT exchange || ':' || symbol AS market, max(before_ts) AS at_ts, sum(silent) AS observed,
+SELECT exchange || ':' || symbol AS market, max(before_ts) AS at_ts, CAST(sum(silent) AS BIGINT) AS observed,
     CASE WHEN shared = 1 THEN 'outage' ELSE 'quiet' END AS class, count(*) AS gaps
 FROM known
 GROUP BY exchange, symbol, shared
 UNION ALL
-SELECT market, max(stop_ts) AS at_ts, sum(positions) AS observed, class, count(*) AS gaps
+SELECT market, max(stop_ts) AS at_ts, CAST(sum(positions) AS BIGINT) AS observed, class, count(*) AS gaps
 FROM gaps
 GROUP BY market, class

@@ -5,8 +5,8 @@
 -- window: all
 WITH refusals AS (
     SELECT market, exchange, symbol, max(last_ts) AS last_ts,
-        sum(CASE WHEN class = 'refused' THEN refused ELSE 0 END) AS refused,
-        sum(CASE WHEN class = 'damaged' THEN refused ELSE 0 END) AS damaged,
+        CAST(sum(CASE WHEN class = 'refused' THEN refused ELSE 0 END) AS BIGINT) AS refused,
+        CAST(sum(CASE WHEN class = 'damaged' THEN refused ELSE 0 END) AS BIGINT) AS damaged,
         max(example) AS example
     FROM quarantined
     WHERE class IN ('refused', 'damaged')

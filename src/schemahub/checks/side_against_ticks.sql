@@ -14,11 +14,11 @@ WITH ticks AS (
     WHERE trade_ts >= :since AND trade_ts < :now
 ), counted AS (
     SELECT exchange, symbol, min(trade_ts) AS at_ts, count(*) AS trades,
-        sum(CASE WHEN side = 'buy' THEN 1 ELSE 0 END) AS bought,
-        sum(CASE WHEN side = 'sell' THEN 1 ELSE 0 END) AS sold,
-        sum(CASE WHEN side IS NOT NULL AND price <> before THEN 1 ELSE 0 END) AS moves,
-        sum(CASE WHEN (side = 'buy' AND price > before) OR (side = 'sell' AND price < before)
-            THEN 1 ELSE 0 END) AS along
+        count(CASE WHEN side = 'buy' THEN 1 END) AS bought,
+        count(CASE WHEN side = 'sell' THEN 1 END) AS sold,
+        count(CASE WHEN side IS NOT NULL AND price <> before THEN 1 END) AS moves,
+        count(CASE WHEN (side = 'buy' AND price > before) OR (side = 'sell' AND price < before)
+            THEN 1 END) AS along
     FROM ticks
     GROUP BY exchange, symbol
 )
