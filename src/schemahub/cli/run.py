@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from schemahub.cli.ingest import choose, ingest, make_wish, recorded
+from schemahub.cli.quality import judge
 from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
 from schemahub.cli.transform import transform_in_turn
@@ -23,10 +24,12 @@ from schemahub.pipelines.job import told
     metavar="N",
     help="Chunks of a market at once, three requests each. [default: 5]",
 )
+@click.option("--quality/--no-quality", "quality", default=None,
+              help="Whether to check the data, too. [default: yes]")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="The outcome as JSON on stdout.")
 @common(base_url=True)
 def command(shell: Shell, /, **options: Any) -> int:
-    """What a scheduler calls: ingest the seed list (or the markets named), then transform.
+    """What a scheduler calls: ingest the seed list (or the markets named), transform, quality.
 
     Returns the first of 1, 4, 3 that any step gave. Cron, every six hours:
 
@@ -39,7 +42,16 @@ def command(shell: Shell, /, **options: Any) -> int:
         wish = make_wish(shell.app.clock.now(), None, None, full=False)
         done = ingest(shell, job, markets, wish)
         transform_in_turn(shell, job, owing=any(outcome.trades for outcome in done))
+        if shell.app.settings.quality:
+            judge(shell, job, [one.market for one in done if one.state == "complete"])
     if options["as_json"]:
         steps = {step: told(outcomes) for step, outcomes in job.outcomes.items()}
-        shell.json({"run_id": job.run_id, "exit_code": job.exit_code, "steps": steps})
+        shell.json(
+            {
+                "run_id": job.run_id,
+                "exit_code": job.exit_code,
+                "steps": steps,
+                "quality": job.judged,
+            }
+        )
     return job.exit_code

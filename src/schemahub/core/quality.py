@@ -26,9 +26,13 @@ LOSS: Mapping[Status, int] = {"ok": 0, "note": 0, "warn": 5, "error": 25, "faile
 SAMPLES = 5
 SCHEMA_VERSION = 1
 
-GapClass = Literal["not_fetched", "unattested", "absent_at_source", "outage", "quiet"]
-"""Why there is nothing: nobody asked yet; one run was told that there is nothing; two runs
-were; the whole exchange was silent; or the market alone was, as it often is."""
+GapClass = Literal[
+    "not_fetched", "unattested", "gone", "absent_at_source", "quarantined", "outage", "quiet"
+]
+"""Why there is nothing: nobody asked yet; one run was told that there is nothing; the exchange
+shows it no longer; two runs were told that there is nothing; the table refused it; the whole
+exchange was silent; or the market alone was. The last two are about times, the rest positions.
+"""
 GAP_CLASSES: tuple[GapClass, ...] = get_args(GapClass)
 
 _HEADER = re.compile(r"-- ([a-z]+): (\S.*)")
