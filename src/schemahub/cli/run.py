@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from schemahub.cli.ingest import choose, ingest, make_wish, recorded
+from schemahub.cli.publish import publish
 from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
 from schemahub.cli.transform import transform_in_turn
@@ -23,10 +24,11 @@ from schemahub.pipelines.job import told
     metavar="N",
     help="Chunks of a market at once, three requests each. [default: 5]",
 )
+@click.option("--publish/--no-publish", default=None, help="Publish after it. [default: as set]")
 @click.option("--json", "as_json", is_flag=True, help="The outcome as JSON on stdout.")
 @common(base_url=True)
 def command(shell: Shell, /, **options: Any) -> int:
-    """What a scheduler calls: ingest the seed list (or the markets named), then transform.
+    """What a scheduler calls: ingest the seed list (or the markets named), transform, publish.
 
     Returns the first of 1, 4, 3 that any step gave. Cron, every six hours:
 
@@ -39,6 +41,8 @@ def command(shell: Shell, /, **options: Any) -> int:
         wish = make_wish(shell.app.clock.now(), None, None, full=False)
         done = ingest(shell, job, markets, wish)
         transform_in_turn(shell, job, owing=any(outcome.trades for outcome in done))
+        if shell.app.settings.publish:
+            publish(shell, job)
     if options["as_json"]:
         steps = {step: told(outcomes) for step, outcomes in job.outcomes.items()}
         shell.json({"run_id": job.run_id, "exit_code": job.exit_code, "steps": steps})
