@@ -299,10 +299,16 @@ class App:
             grace,
             self.leases,
             self.stop.check,
+            self._published,
         )
 
     def garbage(self, grace: timedelta) -> Garbage:
-        return Garbage(self.lake, self.table(), self.metrics, grace)
+        return Garbage(self.lake, self.table(), self.metrics, grace, self._published)
+
+    def _published(self) -> frozenset[str]:
+        from schemahub.app import publishing
+
+        return publishing.needed(self)
 
     def _builder(self) -> Builder:
         from schemahub.adapters.parquet import ArrowMapper, ParquetTable
@@ -318,14 +324,8 @@ class App:
         return ParquetTable()
 
     def verify(self) -> Verify:
-        return Verify(
-            self.lake,
-            self._comparer,
-            self.table(),
-            self.specs,
-            Processes(self.stop),
-            self.metrics,
-        )
+        tasks = Processes(self.stop)
+        return Verify(self.lake, self._comparer, self.table(), self.specs, tasks, self.metrics)
 
     def quarantine(self) -> Quarantine:
         return Quarantine(self.lake, self.table())

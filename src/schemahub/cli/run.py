@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from schemahub.cli.ingest import choose, ingest, make_wish, recorded
+from schemahub.cli.publish import publish
 from schemahub.cli.quality import judge
 from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
@@ -24,12 +25,13 @@ from schemahub.pipelines.job import told
     metavar="N",
     help="Chunks of a market at once, three requests each. [default: 5]",
 )
+@click.option("--publish/--no-publish", default=None, help="Publish after it. [default: as set]")
 @click.option("--quality/--no-quality", "quality", default=None,
               help="Whether to check the data, too. [default: yes]")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="The outcome as JSON on stdout.")
 @common(base_url=True)
 def command(shell: Shell, /, **options: Any) -> int:
-    """What a scheduler calls: ingest the seed list (or the markets named), transform, quality.
+    """What a scheduler calls: ingest the seed list (or those named), transform, publish, quality.
 
     Returns the first of 1, 4, 3 that any step gave. Cron, every six hours:
 
@@ -42,6 +44,8 @@ def command(shell: Shell, /, **options: Any) -> int:
         wish = make_wish(shell.app.clock.now(), None, None, full=False)
         done = ingest(shell, job, markets, wish)
         transform_in_turn(shell, job, owing=any(outcome.trades for outcome in done))
+        if shell.app.settings.publish:
+            publish(shell, job)
         if shell.app.settings.quality:
             judge(shell, job, [one.market for one in done if one.state == "complete"])
     if options["as_json"]:

@@ -104,6 +104,7 @@ def shell(options: dict[str, Any], *, reads: bool = False) -> Shell:
         "transform_workers",
         "rate_share",
         "quality",
+        "publish",
     ):
         if name in options:
             flags[name] = options.pop(name)

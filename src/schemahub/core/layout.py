@@ -260,6 +260,15 @@ def bars_key(part: str) -> str:
     return BARS + part.removeprefix(TABLE)
 
 
+def table_key(location: str) -> str | None:
+    """The key of a part, or of its bars, wherever the lake was when it was located."""
+    for folder in (TABLE, BARS):
+        _, found, rest = location.rpartition(f"/{folder}")
+        if found and parse_part(rest.rpartition("/")[2]) is not None:
+            return folder + rest
+    return None
+
+
 def plan_key(version: int, exchange: str) -> str:
     """Holds the digest of what shapes the rows of this version."""
     return f"{table_prefix(version, exchange)}PLAN"

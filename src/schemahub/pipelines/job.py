@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from schemahub.core.errors import LeaseHeld, QualityFailed, SchemaHubError
-from schemahub.pipelines import compact, ingest, transform
+from schemahub.pipelines import compact, ingest, publish, transform
 from schemahub.pipelines.quality import Report
 from schemahub.pipelines.runs import write_run
 from schemahub.ports import Clock, Store
 
-Outcome = ingest.Outcome | transform.Outcome | compact.Outcome
+Outcome = ingest.Outcome | transform.Outcome | compact.Outcome | publish.Outcome
 
 
 class Counts(Protocol):
@@ -143,9 +143,19 @@ def told(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
 
 
 def _told(outcome: Outcome) -> dict[str, Any]:
-    common: dict[str, Any] = {"market": str(outcome.market), "state": outcome.state}
-    if isinstance(outcome, ingest.Outcome):
+    common: dict[str, Any] = {"state": outcome.state}
+    if isinstance(outcome, publish.Outcome):
         common |= {
+            "table": outcome.table,
+            "files": outcome.files,
+            "added": outcome.added,
+            "removed": outcome.removed,
+            "rows": outcome.rows,
+            "expired": outcome.expired,
+        }
+    elif isinstance(outcome, ingest.Outcome):
+        common |= {
+            "market": str(outcome.market),
             "trades": outcome.trades,
             "objects": outcome.objects,
             "bytes": outcome.bytes,
@@ -154,7 +164,12 @@ def _told(outcome: Outcome) -> dict[str, Any]:
             "absent": outcome.absent,
         }
     else:
-        common |= {"parts": outcome.parts, "rows": outcome.rows, "bytes": outcome.bytes}
+        common |= {
+            "market": str(outcome.market),
+            "parts": outcome.parts,
+            "rows": outcome.rows,
+            "bytes": outcome.bytes,
+        }
     if isinstance(outcome, transform.Outcome):
         common |= {"quarantined": outcome.rejected}
     if isinstance(outcome, compact.Outcome):
@@ -162,6 +177,7 @@ def _told(outcome: Outcome) -> dict[str, Any]:
             "removed": outcome.removed,
             "freed": outcome.freed,
             "waiting": outcome.waiting,
+            "named": outcome.named,
         }
     common["notes"] = list(outcome.notes)
     common["error"] = None if outcome.error is None else _error(outcome.error)
