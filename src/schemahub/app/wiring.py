@@ -17,7 +17,7 @@ from schemahub.adapters.clock import Stop, SystemClock
 from schemahub.adapters.dice import jitter, token
 from schemahub.adapters.lease_file import LeaseFiles
 from schemahub.adapters.leases import Board, RenewedLeases
-from schemahub.adapters.metrics import Recorder
+from schemahub.adapters.metrics import Labelled, Recorder
 from schemahub.adapters.scans import scan
 from schemahub.adapters.specs import SpecFiles
 from schemahub.adapters.store_local import LocalStore
@@ -241,7 +241,7 @@ class App:
             title=spec.title,
             gate=gate,
             clock=self.clock,
-            metrics=self.metrics,
+            metrics=Labelled(self.metrics, spec.exchange),
             rng=jitter(),
             user_agent=f"schemahub/{schemahub.__version__}",
             statuses=spec.statuses,

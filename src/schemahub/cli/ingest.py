@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from schemahub.cli import metrics
 from schemahub.cli.progress import Progress
 from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
@@ -150,6 +151,7 @@ def recorded(shell: Shell, command: str, asked: dict[str, Any]) -> Iterator[Job]
             if job.error is None:
                 tell(error)
                 job.unrecorded = True
+        metrics.tell(shell, job)
 
 
 def _say(shell: Shell, outcome: Outcome) -> None:

@@ -36,6 +36,7 @@ class Shell:
     progress: bool = True
     flags: dict[str, Any] = field(default_factory=dict)
     environ: Mapping[str, str] = field(default_factory=dict)
+    data: bool = False  # whether the command has data for stdout
 
     def say(self, text: str) -> None:
         if not self.quiet:
@@ -119,6 +120,7 @@ def shell(options: dict[str, Any], *, reads: bool = False) -> Shell:
         not common["no_progress"],
         flags,
         configured.environ,
+        bool(options.get("as_json")),
     )
 
 

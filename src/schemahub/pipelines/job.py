@@ -115,8 +115,13 @@ class Job:
 
     def close(self) -> str:
         """Stores the record and returns its key. Raises StoreError."""
+        date = self.started_at.strftime("%Y-%m-%d")
+        return write_run(self.store, date, self.run_id, self.record())
+
+    def record(self) -> dict[str, Any]:
+        """What was done up to now."""
         now = self.clock.now()
-        record = {
+        return {
             "command": self.command,
             "asked": self.asked,
             "started_at": self.started_at.isoformat(timespec="milliseconds"),
@@ -133,8 +138,6 @@ class Job:
             "quality": self.judged,
             "skipped": {step: _error(error) for step, error in self.skipped.items()},
         }
-        date = self.started_at.strftime("%Y-%m-%d")
-        return write_run(self.store, date, self.run_id, record)
 
 
 def told(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
@@ -159,6 +162,7 @@ def _told(outcome: Outcome) -> dict[str, Any]:
             "trades": outcome.trades,
             "objects": outcome.objects,
             "bytes": outcome.bytes,
+            "seconds": round(outcome.seconds, 3),
             "watermark": outcome.watermark,
             "missing": [[span.start, span.stop] for span in outcome.missing],
             "absent": outcome.absent,
