@@ -4,7 +4,7 @@
 -- threshold: 10 times all others together, among 100 trades or more
 -- window: 1 day
 WITH totals AS (
-    SELECT exchange, symbol, sum(CAST(volume AS DOUBLE)) AS volume, CAST(sum(trades) AS BIGINT) AS trades
+    SELECT exchange, symbol, CAST(sum(volume) AS DOUBLE) AS volume, CAST(sum(trades) AS BIGINT) AS trades
     FROM bars_1m
     WHERE bar_ts >= :since AND bar_ts < :now
     GROUP BY exchange, symbol

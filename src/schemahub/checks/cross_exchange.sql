@@ -8,7 +8,7 @@
 -- both are told.
 WITH hours AS (
     SELECT exchange, symbol, date_trunc('hour', bar_ts) AS hour_ts,
-        sum(CAST(quote_volume AS DOUBLE)) / sum(CAST(volume AS DOUBLE)) AS price,
+        CAST(sum(quote_volume) AS DOUBLE) / CAST(sum(volume) AS DOUBLE) AS price,
         CAST(sum(trades) AS BIGINT) AS trades
     FROM bars_1m
     WHERE bar_ts >= :since AND bar_ts < :now AND volume > 0

@@ -58,7 +58,11 @@ class Job:
     unsound: bool = False
 
     def judge(self, report: Report) -> None:
-        """What the checks found in the lake that this run leaves behind."""
+        """What the checks found in the lake that this run leaves behind.
+
+        Unsound is an error in a market that was not left unfinished: of those the run's own
+        exit code tells already.
+        """
         self.judged = {
             "score": report.score,
             "status": report.status,
@@ -73,7 +77,16 @@ class Job:
                 if one.status != "ok"
             },
         }
-        self.unsound = bool(report.failing("error"))
+        unfinished = {
+            str(outcome.market)
+            for outcomes in self.outcomes.values()
+            for outcome in outcomes
+            if outcome.state != "complete"
+        }
+        self.unsound = any(
+            one.failure is not None or set(one.observed) - unfinished
+            for one in report.failing("error")
+        )
 
     def unjudged(self, error: SchemaHubError) -> None:
         """The checks could not even begin: nobody knows what they would find."""
