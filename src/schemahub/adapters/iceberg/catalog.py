@@ -6,6 +6,7 @@ import hashlib
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -29,7 +30,7 @@ from schemahub.adapters.iceberg.schemas import (
     properties,
     schema_of,
 )
-from schemahub.core.errors import ConfigError
+from schemahub.core.errors import CatalogError, ConfigError, TableLost
 from schemahub.core.facts import Fact
 from schemahub.ports.catalog import DataFile, DataTable, Kind, Named
 
@@ -235,9 +236,11 @@ class IcebergCatalog:
             return None
         with translated(f"the catalog cannot be asked for {name}"):
             try:
-                return self._catalog.load_table((self.place.database, name))
+                return self._here(self._catalog.load_table((self.place.database, name)))
             except (iceberg.NoSuchTableError, iceberg.NoSuchNamespaceError):
                 return None
+            except FileNotFoundError as error:
+                raise self._lost(name, str(error)) from error
             except (iceberg.NoSuchIcebergTableError, iceberg.NoSuchPropertyException) as error:
                 raise ConfigError(
                     f"{self.place.database}.{name} is there, and is no Iceberg table",
@@ -245,12 +248,30 @@ class IcebergCatalog:
                     "drop it, or set `database` to another name",
                 ) from error
 
+    def _here(self, table: Table) -> Table:
+        """A SQLite catalog travels with its lake, and then still names the place it came from."""
+        place = table.location()
+        if self.place.kind == "sqlite" and not place.startswith(f"{self.place.root}/"):
+            raise self._lost(table.name()[-1], f"it is in {place}")
+        return table
+
+    def _lost(self, name: str, why: str) -> CatalogError:
+        lost = f"the table {name} of the catalog is not in this lake"
+        if self.place.kind != "sqlite":
+            return CatalogError(lost, why, "restore its metadata, or drop the table")
+        return TableLost(lost, f"the lake was moved or copied, or its iceberg/ removed: {why}")
+
     def _made(self, name: str, schema: Schema, spec: PartitionSpec) -> Table:
         """The table, fit to be written; created or adopted if need be."""
         with translated(f"the table {name} cannot be made"):
             if self.place.kind == "sqlite":
                 self.place.sqlite.parent.mkdir(parents=True, exist_ok=True)
-            table = self._load(name)
+            try:
+                table = self._load(name)
+            except TableLost:
+                with suppress(iceberg.NoSuchTableError):  # another did it at the same time
+                    self._catalog.drop_table((self.place.database, name))
+                table = None
             if table is None:
                 table = self._create(name, schema, spec)
             while True:
