@@ -21,6 +21,7 @@ from schemahub.core.errors import UsageError
 from schemahub.core.layout import Market, spelt
 from schemahub.core.span import Coverage
 from schemahub.core.trade import UNIFIED_SCHEMA
+from schemahub.pipelines.quality import Report
 from schemahub.ports import Objects
 from schemahub.rows import Params, Rows, Trades, reads_bars
 
@@ -48,6 +49,12 @@ class Backend(Protocol):
 
     def verify(self, markets: Sequence[Market]) -> Sequence[Mapping[str, object]]:
         """A certificate a market, as `schemahub verify --json` writes it."""
+        ...
+
+    def judge(
+        self, markets: Sequence[Market], names: Sequence[str], since: datetime | None
+    ) -> Report:
+        """What the checks find; no markets or names are all."""
         ...
 
     def now(self) -> datetime: ...
@@ -189,6 +196,20 @@ class Lake:
         """A certificate a market (docs of `schemahub verify --json`); None is all."""
         held = [row.market for row in self._backend.market_rows()]
         return self._backend.verify(held if markets is None else self._resolve(markets))
+
+    def quality(
+        self,
+        markets: MarketNames = None,
+        checks: Sequence[str] = (),
+        since: Instant = None,
+    ) -> Report:
+        """What the quality checks find, and the score; by default all of them over all markets.
+
+        `since` makes them look further back than each does by itself. The report is not
+        stored. Raises UsageError for a market, check or time that is none.
+        """
+        chosen = [] if markets is None else self._resolve(markets)
+        return self._backend.judge(chosen, checks, self._instant(since))
 
     def __repr__(self) -> str:
         return f"<schemahub.Lake {self._name}>"

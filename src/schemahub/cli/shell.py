@@ -97,8 +97,15 @@ def shell(options: dict[str, Any], *, reads: bool = False) -> Shell:
     flags = {name: common[name] for name in ("lake", "s3_bucket", "exchanges")}
     urls = options.pop("base_urls", ())
     flags["base_urls"] = urls or None
-    for name in ("exchange", "workers", "chunk_concurrency", "transform_workers", "rate_share",
-                 "publish"):  # fmt: skip
+    for name in (
+        "exchange",
+        "workers",
+        "chunk_concurrency",
+        "transform_workers",
+        "rate_share",
+        "publish",
+        "quality",
+    ):
         if name in options:
             flags[name] = options.pop(name)
     configured = configure(flags)

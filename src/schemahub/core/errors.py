@@ -16,6 +16,7 @@
     │   └── IdsRestarted      1    the ids of a market began again
     ├── TooManyRejects        1    more rows fail the wire contract than a fault explains
     ├── ProofFailed           4    verify found something missing, twice or different
+    ├── QualityFailed         4    a check of the data found an error, or could not run
     ├── LeaseHeld             5    another run works on it now
     ├── CatalogError          1    the Iceberg catalog, or what it names, cannot be reached or read
     │   └── TableLost         1    the lake was moved away from where its catalog says it is
@@ -172,6 +173,11 @@ class TooManyRejects(SchemaHubError):
 
 class ProofFailed(SchemaHubError):
     code = "SH-PROOF"
+    exit_code = 4
+
+
+class QualityFailed(SchemaHubError):
+    code = "SH-QUALITY"
     exit_code = 4
 
 

@@ -37,6 +37,7 @@ _LEASE = re.compile(r"leases/([a-z][a-z0-9_]*/[^/]+)\.json")
 LEASES = "leases/"
 TABLE = "unified_trades/"
 BARS = "bars_1m/"
+QUALITY = "quality/"
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -331,6 +332,10 @@ def probe_key(token: str) -> str:
 
 def run_key(date: str, run_id: str) -> str:
     return f"runs/{date}/{run_id}.json"
+
+
+def quality_key(date: str, run_id: str) -> str:
+    return f"{QUALITY}{date}/{run_id}.json"
 
 
 def seed_key(exchange: str) -> str:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from schemahub.core.errors import LeaseHeld, SchemaHubError
+from schemahub.core.errors import LeaseHeld, QualityFailed, SchemaHubError
 from schemahub.pipelines import compact, ingest, publish, transform
+from schemahub.pipelines.quality import Report
 from schemahub.pipelines.runs import write_run
 from schemahub.ports import Clock, Store
 
@@ -53,6 +54,31 @@ class Job:
     unrecorded: bool = False
     skipped: dict[str, LeaseHeld] = field(default_factory=dict)
     owing: bool = False
+    judged: dict[str, Any] | None = None
+    unsound: bool = False
+
+    def judge(self, report: Report) -> None:
+        """What the checks found in the lake that this run leaves behind."""
+        self.judged = {
+            "score": report.score,
+            "status": report.status,
+            "seconds": round(report.seconds, 3),
+            "checks": {
+                one.check.name: {
+                    "status": one.status,
+                    "found": None if one.failure else one.found,
+                    "error": None if one.failure is None else one.failure.why,
+                }
+                for one in report.results
+                if one.status != "ok"
+            },
+        }
+        self.unsound = bool(report.failing("error"))
+
+    def unjudged(self, error: SchemaHubError) -> None:
+        """The checks could not even begin: nobody knows what they would find."""
+        self.judged = {"score": None, "status": "failed", "error": _error(error)}
+        self.unsound = True
 
     def skip(self, step: str, error: LeaseHeld, *, owing: bool) -> None:
         """Another run is at this step. `owing`: it would have had something of ours to do."""
@@ -72,6 +98,8 @@ class Job:
         if self.error is not None:
             return self.error.exit_code
         codes = {exit_code(step) for step in self.outcomes.values()}
+        if self.unsound:
+            codes.add(QualityFailed.exit_code)
         found = next((code for code in (1, 4, 3) if code in codes), None)
         if found is not None:
             return found
@@ -102,6 +130,7 @@ class Job:
                 step: [_told(outcome) for outcome in outcomes]
                 for step, outcomes in self.outcomes.items()
             },
+            "quality": self.judged,
             "skipped": {step: _error(error) for step, error in self.skipped.items()},
         }
         date = self.started_at.strftime("%Y-%m-%d")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pyarrow import RecordBatch, Table
 
+from schemahub.adapters.duck.asked import DuckSql
 from schemahub.adapters.duck.bars import bars_every
 from schemahub.adapters.duck.engine import Duck
 from schemahub.adapters.duck.frames import Relation, floats, join, relation
@@ -12,6 +13,7 @@ from schemahub.adapters.duck.views import FileSlice, MarketRow
 
 __all__ = [
     "Duck",
+    "DuckSql",
     "FileSlice",
     "MarketRow",
     "Preview",

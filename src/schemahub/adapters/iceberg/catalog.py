@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyiceberg import exceptions as iceberg
+from pyiceberg.catalog import load_catalog
 from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC, PartitionSpec
 from pyiceberg.typedef import Record
 
@@ -210,7 +211,7 @@ class IcebergCatalog:
     def _catalog(self) -> Catalog:
         kind, given = self.place.kind, self.place.settings()
         try:
-            opened = _class(kind)
+            opened = _opener(kind)
         except ImportError as error:
             raise ConfigError(
                 f"the Iceberg catalog {kind} cannot be opened",
@@ -301,13 +302,12 @@ class IcebergCatalog:
             return self._catalog.load_table(identifier)
 
 
-def _class(kind: CatalogKind) -> type[Catalog]:
-    name, member = {
-        "sqlite": ("sql", "SqlCatalog"),
-        "glue": ("glue", "GlueCatalog"),
-        "rest": ("rest", "RestCatalog"),
-    }[kind]
-    found: type[Catalog] = getattr(import_module(f"pyiceberg.catalog.{name}"), member)
+def _opener(kind: CatalogKind) -> Callable[..., Catalog]:
+    if kind == "rest":
+        # With what pyiceberg's own variables say: PYICEBERG_CATALOG__SCHEMAHUB__CREDENTIAL.
+        return partial(load_catalog, type="rest")
+    name, member = {"sqlite": ("sql", "SqlCatalog"), "glue": ("glue", "GlueCatalog")}[kind]
+    found: Callable[..., Catalog] = getattr(import_module(f"pyiceberg.catalog.{name}"), member)
     return found
 
 
