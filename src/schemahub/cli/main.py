@@ -21,7 +21,7 @@ COMMANDS = {
     "ingest": ("ingest", "Fetch trades into the immutable raw layer"),
     "transform": ("transform", "Make the exact unified table from raw"),
     "publish": ("publish", "Show the table to other engines, as Iceberg"),
-    "run": ("run", "What a scheduler calls: ingest, transform, publish if set, quality"),
+    "run": ("run", "What a scheduler calls: ingest, transform, publish, quality"),
     "query": ("query", "Ask the table in SQL"),
     "bars": ("bars", "Bars of a market: of time, or cut by what was traded"),
     "verify": ("verify", "Prove that nothing is missing and nothing is twice"),

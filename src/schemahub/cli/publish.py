@@ -13,7 +13,6 @@ from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
 from schemahub.cli.words import count, show, tell
 from schemahub.core.errors import ProofFailed, SchemaHubError
-from schemahub.core.facts import Fact
 from schemahub.core.times import duration
 from schemahub.pipelines.job import Job, told
 from schemahub.pipelines.publish import KEEP, KEEP_LAST, Odd, Outcome
@@ -69,9 +68,7 @@ def publish(shell: Shell, job: Job, keep: timedelta = KEEP, keep_last: int = KEE
 
     app = shell.app
 
-    def facts() -> Sequence[Fact]:
-        return ()
-
+    facts = app.backend().facts().gather
     for outcome in publishing.publish(app, keep, keep_last).run(facts):
         job.add("publish", outcome)
         _say(shell, outcome)

@@ -31,7 +31,7 @@ from schemahub.pipelines.job import told
 @click.option("--json", "as_json", is_flag=True, help="The outcome as JSON on stdout.")
 @common(base_url=True)
 def command(shell: Shell, /, **options: Any) -> int:
-    """What a scheduler calls: ingest the seed list (or those named), transform, publish, quality.
+    """What a scheduler calls: ingest (the seed list or markets), transform, publish, quality.
 
     Returns the first of 1, 4, 3 that any step gave. Cron, every six hours:
 

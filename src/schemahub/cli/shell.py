@@ -104,6 +104,7 @@ def shell(options: dict[str, Any], *, reads: bool = False) -> Shell:
         "chunk_concurrency",
         "transform_workers",
         "rate_share",
+        "publish",
         "quality",
         "publish",
     ):

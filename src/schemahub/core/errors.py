@@ -19,6 +19,7 @@
     ├── QualityFailed         4    a check of the data found an error, or could not run
     ├── LeaseHeld             5    another run works on it now
     ├── CatalogError          1    the Iceberg catalog, or what it names, cannot be reached or read
+    │   └── TableLost         1    the lake was moved away from where its catalog says it is
     ├── EngineError           1    the cluster that should do the work cannot be reached or gave up
     ├── PartlyFailed          3    some markets failed, the rest is saved
     └── Interrupted    130/143     SIGINT or SIGTERM: what was proven is saved
@@ -188,6 +189,11 @@ class LeaseHeld(SchemaHubError):
 class CatalogError(SchemaHubError):
     code = "SH-CATALOG"
     advice = "run it again: a publish takes the difference anew; see the settings of the catalog"
+
+
+class TableLost(CatalogError):
+    code = "SH-TABLE-LOST"
+    advice = "run `schemahub publish`: it makes the table anew here, without its older snapshots"
 
 
 class EngineError(SchemaHubError):

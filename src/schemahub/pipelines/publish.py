@@ -14,7 +14,13 @@ from datetime import timedelta
 from functools import partial
 from typing import Literal
 
-from schemahub.core.errors import CatalogError, Interrupted, ObjectMissing, SchemaHubError
+from schemahub.core.errors import (
+    CatalogError,
+    Interrupted,
+    ObjectMissing,
+    SchemaHubError,
+    TableLost,
+)
 from schemahub.core.facts import Fact
 from schemahub.core.layout import Market, bars_key, part_key, part_prefix, table_key
 from schemahub.core.parts import reading
@@ -251,7 +257,10 @@ class Publish:
 
         Row counts of files are read from the files themselves.
         """
-        table = self.catalog.open(kind, create=False)
+        try:
+            table = self.catalog.open(kind, create=False)
+        except TableLost as lost:
+            return [Odd(kind, "", f"{lost}")], 0
         live = self.live(kind)
         if table is None:
             return [Odd(kind, "", "there is no such table: nothing is published")], 0

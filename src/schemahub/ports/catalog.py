@@ -57,7 +57,10 @@ class Catalog(Protocol):
     """The tables of one database; nothing is opened or made before it is needed."""
 
     def open(self, kind: Kind, *, create: bool) -> DataTable | None:
-        """The table as it is now; made or adopted if `create`, else None if there is none."""
+        """The table as it is now; made or adopted if `create`, else None if there is none.
+
+        Raises TableLost, unless `create`, if it is that of the place where the lake was before.
+        """
 
     def put(self, fact: Fact) -> bool | None:
         """Replaces a fact's table whole, in one commit, making it if there is none.

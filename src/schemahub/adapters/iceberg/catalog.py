@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyiceberg import exceptions as iceberg
+from pyiceberg.catalog import load_catalog
 from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC, PartitionSpec
 from pyiceberg.typedef import Record
 
@@ -29,7 +31,7 @@ from schemahub.adapters.iceberg.schemas import (
     properties,
     schema_of,
 )
-from schemahub.core.errors import ConfigError
+from schemahub.core.errors import CatalogError, ConfigError, TableLost
 from schemahub.core.facts import Fact
 from schemahub.ports.catalog import DataFile, DataTable, Kind, Named
 
@@ -209,7 +211,7 @@ class IcebergCatalog:
     def _catalog(self) -> Catalog:
         kind, given = self.place.kind, self.place.settings()
         try:
-            opened = _class(kind)
+            opened = _opener(kind)
         except ImportError as error:
             raise ConfigError(
                 f"the Iceberg catalog {kind} cannot be opened",
@@ -235,9 +237,11 @@ class IcebergCatalog:
             return None
         with translated(f"the catalog cannot be asked for {name}"):
             try:
-                return self._catalog.load_table((self.place.database, name))
+                return self._here(self._catalog.load_table((self.place.database, name)))
             except (iceberg.NoSuchTableError, iceberg.NoSuchNamespaceError):
                 return None
+            except FileNotFoundError as error:
+                raise self._lost(name, str(error)) from error
             except (iceberg.NoSuchIcebergTableError, iceberg.NoSuchPropertyException) as error:
                 raise ConfigError(
                     f"{self.place.database}.{name} is there, and is no Iceberg table",
@@ -245,12 +249,30 @@ class IcebergCatalog:
                     "drop it, or set `database` to another name",
                 ) from error
 
+    def _here(self, table: Table) -> Table:
+        """A SQLite catalog travels with its lake, and then still names the place it came from."""
+        place = table.location()
+        if self.place.kind == "sqlite" and not place.startswith(f"{self.place.root}/"):
+            raise self._lost(table.name()[-1], f"it is in {place}")
+        return table
+
+    def _lost(self, name: str, why: str) -> CatalogError:
+        lost = f"the table {name} of the catalog is not in this lake"
+        if self.place.kind != "sqlite":
+            return CatalogError(lost, why, "restore its metadata, or drop the table")
+        return TableLost(lost, f"the lake was moved or copied, or its iceberg/ removed: {why}")
+
     def _made(self, name: str, schema: Schema, spec: PartitionSpec) -> Table:
         """The table, fit to be written; created or adopted if need be."""
         with translated(f"the table {name} cannot be made"):
             if self.place.kind == "sqlite":
                 self.place.sqlite.parent.mkdir(parents=True, exist_ok=True)
-            table = self._load(name)
+            try:
+                table = self._load(name)
+            except TableLost:
+                with suppress(iceberg.NoSuchTableError):  # another did it at the same time
+                    self._catalog.drop_table((self.place.database, name))
+                table = None
             if table is None:
                 table = self._create(name, schema, spec)
             while True:
@@ -280,13 +302,12 @@ class IcebergCatalog:
             return self._catalog.load_table(identifier)
 
 
-def _class(kind: CatalogKind) -> type[Catalog]:
-    name, member = {
-        "sqlite": ("sql", "SqlCatalog"),
-        "glue": ("glue", "GlueCatalog"),
-        "rest": ("rest", "RestCatalog"),
-    }[kind]
-    found: type[Catalog] = getattr(import_module(f"pyiceberg.catalog.{name}"), member)
+def _opener(kind: CatalogKind) -> Callable[..., Catalog]:
+    if kind == "rest":
+        # With what pyiceberg's own variables say: PYICEBERG_CATALOG__SCHEMAHUB__CREDENTIAL.
+        return partial(load_catalog, type="rest")
+    name, member = {"sqlite": ("sql", "SqlCatalog"), "glue": ("glue", "GlueCatalog")}[kind]
+    found: Callable[..., Catalog] = getattr(import_module(f"pyiceberg.catalog.{name}"), member)
     return found
 
 
