@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import sqlglot
+from pyiceberg.table import StaticTable
 from sqlglot import exp
 
 from tests.s3_server import ACCESS_KEY, REGION, SECRET_KEY
@@ -133,10 +135,25 @@ def catalog(
                 views[name] = transpiled(view_sql(table))
             else:
                 connection.execute(f'CREATE VIEW "{name}" AS SELECT * FROM {_source(table)}')
+                if table.get("Parameters", {}).get("metadata_location"):
+                    connection.register(f"{name}$files", _files(table, s3_url))
         _define(connection, views)
         yield connection, tables
     finally:
         connection.close()
+
+
+def _files(table: Mapping[str, Any], s3_url: str) -> pa.Table:
+    """Athena's table `NAME$files`: the live data files, as Iceberg's metadata tells of them."""
+    properties = {
+        "s3.endpoint": s3_url,
+        "s3.region": REGION,
+        "s3.access-key-id": ACCESS_KEY,
+        "s3.secret-access-key": SECRET_KEY,
+    }
+    metadata = table["Parameters"]["metadata_location"]
+    told = StaticTable.from_metadata(metadata, properties).inspect.data_files()
+    return told.select(["file_path", "record_count", "file_size_in_bytes"])
 
 
 def view_sql(table: Mapping[str, Any]) -> str:
