@@ -246,3 +246,19 @@ def test_the_example_of_the_documents_is_a_check(make: Make, tmp_path: Path) -> 
     w.fetch()
     said = w.ok("quality", "--checks", str(folder), "--check", "mine", "--json").json()
     assert said["checks"][0]["status"] == "ok"
+
+
+def test_facts_are_tables_of_queries_too(make: Make) -> None:
+    w = make({BTC: 800, ETH: 300})
+    w.fetch(BTC, ETH)
+    ask = "select symbol, held, in_table, asked_ts is not null as asked from watermarks order by 1"
+    said = w.ok("query", ask, "--json").json()["rows"]
+    assert said == [
+        {"symbol": BTC, "held": 800, "in_table": 800, "asked": True},
+        {"symbol": ETH, "held": 300, "in_table": 300, "asked": True},
+    ]
+    assert w.ok("query", "select count(*) as n from gaps", "--json").json()["rows"] == [{"n": 0}]
+    runs = schemahub.open(w.lake).sql("select command, exit_code from runs order by run_id")
+    assert runs.arrow().to_pylist() == [
+        {"command": "ingest", "exit_code": 0}, {"command": "transform", "exit_code": 0},
+    ]  # fmt: skip

@@ -115,7 +115,7 @@ def test_what_was_found_is_counted_and_charged() -> None:
 def test_reports_are_kept_and_the_latest_is_told() -> None:
     store = MemoryStore()
     assert last_report(store) is None
-    first = judged(lambda: rows()).run("20260320T1")
+    first = judged(rows).run("20260320T1")
     later = replace(
         judged(lambda: rows(ONE)).run("20260321T1"), at=datetime(2026, 3, 21, tzinfo=UTC)
     )
@@ -178,5 +178,5 @@ def test_a_check_that_could_not_run_fails_a_run_and_so_do_checks_that_could_not_
 def test_warnings_and_notes_do_not_fail_a_run() -> None:
     for severity in ("warn", "note"):
         run = job(one="complete")
-        run.judge(judged(lambda: rows(ONE), severity).run("r"))  # type: ignore[arg-type]
+        run.judge(judged(lambda: rows(ONE), severity).run("r"))
         assert run.exit_code == 0
