@@ -18,12 +18,13 @@ from schemahub.adapters.duck import Duck, FileSlice, MarketRow, bars_every
 from schemahub.core import times
 from schemahub.core.bars import Cut, next_open, size_of
 from schemahub.core.errors import UsageError
+from schemahub.core.facts import Fact
 from schemahub.core.layout import Market, spelt
 from schemahub.core.span import Coverage
 from schemahub.core.trade import UNIFIED_SCHEMA
 from schemahub.pipelines.quality import Report
 from schemahub.ports import Objects
-from schemahub.rows import Params, Rows, Trades, reads_bars
+from schemahub.rows import Params, Rows, Trades, reads_bars, reads_facts
 
 MarketNames = str | Market | Sequence[str | Market] | None
 Instant = times.Instant | None
@@ -42,6 +43,10 @@ class Backend(Protocol):
         ...
 
     def market_rows(self) -> Sequence[MarketRow]: ...
+
+    def fact_tables(self) -> Sequence[Fact]:
+        """Tables about the lake itself (core/facts.py), but `markets`."""
+        ...
 
     def coverage(self, market: Market) -> Coverage:
         """The axis positions that the lake holds."""
@@ -138,13 +143,15 @@ class Lake:
         )
 
     def sql(self, query: str, params: Params = None) -> Rows:
-        """One reading statement over `trades`, `trades_float`, `bars_1m` and `markets`.
+        """One reading statement over `trades`, `trades_float`, `bars_1m`, `markets` and facts.
 
         `params` are bound to ? or $name. Refused and wrong queries raise UsageError when run.
         """
         bars = reads_bars(query)
         source = self._source(
-            lambda: self._backend.slices(None, bars=bars), self._backend.market_rows
+            lambda: self._backend.slices(None, bars=bars),
+            self._backend.market_rows,
+            self._backend.fact_tables if reads_facts(query) else list,
         )
         return Rows(source, query, params, title=query.strip())
 
@@ -218,11 +225,13 @@ class Lake:
         self,
         slices: Callable[[], Sequence[FileSlice]],
         markets: Callable[[], Sequence[MarketRow]],
+        facts: Callable[[], Sequence[Fact]] = list,
     ) -> Callable[[], Duck]:
         own = self._settings
         return lambda: Duck(
             slices(),
             markets(),
+            facts=facts(),
             objects=self._backend.objects,
             threads=own.threads,
             memory_limit=own.memory_limit,

@@ -13,6 +13,7 @@ from schemahub.adapters.checks import checks
 from schemahub.adapters.store_local import LocalStore
 from schemahub.app.environment import configure
 from schemahub.app.wiring import App
+from schemahub.core.facts import Fact
 from schemahub.core.layout import BARS, Market, bars_key, part_key, part_prefix
 from schemahub.core.parts import Slice
 from schemahub.core.span import Coverage, Span
@@ -103,6 +104,10 @@ class LakeBackend:
     def facts(self) -> Facts:
         return Facts(self.app.lake, self.app.specs, self.app.clock)
 
+    def fact_tables(self) -> list[Fact]:
+        """Every fact but `markets`, which is told by `market_rows`."""
+        return [fact for fact in self.facts().gather() if fact.name != "markets"]
+
     @contextmanager
     def quality(
         self, own: Path | None = None, asked: Mapping[Market, datetime] | None = None
@@ -114,10 +119,10 @@ class LakeBackend:
         from schemahub.adapters.duck import Duck, DuckSql, MarketRow
 
         def duck() -> Duck:
-            markets, *facts = self.facts().gather(asked=asked)
+            markets, *others = self.facts().gather(asked=asked)
             rows: Sequence[tuple[Any, ...]] = markets.rows
             known = [MarketRow(Market(row[1], row[2]), *row[3:]) for row in rows]
-            return Duck(self.slices(None, bars=True), known, facts=facts, objects=self.objects)
+            return Duck(self.slices(None, bars=True), known, facts=others, objects=self.objects)
 
         with DuckSql(duck) as engine:
             yield Quality(checks(own), engine, self.app.clock)

@@ -18,5 +18,5 @@ SELECT w.market, n.trade_ts AS at_ts,
     n.trade_id, n.before_ts
 FROM neighbours AS n
 JOIN watermarks AS w ON w.exchange = n.exchange AND w.symbol = n.symbol AND w.axis <> 'time'
-WHERE date_diff('second', date_trunc('second', n.trade_ts), date_trunc('second', n.before_ts))
-    > :threshold
+WHERE n.trade_ts < n.before_ts
+    AND n.trade_ts + :threshold * INTERVAL '1' SECOND < n.before_ts

@@ -38,7 +38,8 @@ def command(shell: Shell, /, **options: Any) -> int:
 
     It can write nothing, and read nothing but the lake.
 
-    Views: trades (exact), trades_float (DOUBLE, faster), bars_1m, markets.
+    Views: trades (exact), trades_float (DOUBLE, faster), bars_1m, markets; and gaps,
+    watermarks, quarantined, runs.
 
     \b
       schemahub query "select * from trades where symbol = 'BTC-USD' limit 5"
@@ -72,13 +73,14 @@ def aside(shell: Shell, work: Callable[[], None]) -> None:
 def show(shell: Shell, sql: str, form: Any = "table", rows: int = TABLE_ROWS) -> None:
     """Writes the result of `sql` to stdout. Raises UsageError for SQL that is not allowed."""
     from schemahub.adapters.duck import Duck
-    from schemahub.rows import reads_bars
+    from schemahub.rows import reads_bars, reads_facts
 
     backend = shell.app.backend()
 
     def duck() -> Duck:
         slices = backend.slices(None, bars=reads_bars(sql))
-        return Duck(slices, backend.market_rows(), objects=backend.objects)
+        facts = backend.fact_tables() if reads_facts(sql) else []
+        return Duck(slices, backend.market_rows(), facts=facts, objects=backend.objects)
 
     write(duck, lambda duck: duck.sql(sql), form, rows)
 
