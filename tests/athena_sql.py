@@ -15,15 +15,17 @@ from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
-import pyarrow as pa
 import sqlglot
 from pyiceberg.table import StaticTable
 from sqlglot import exp
 
 from tests.s3_server import ACCESS_KEY, REGION, SECRET_KEY
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _EXTENSIONS = ("avro", "httpfs", "iceberg")
 _VIEW = re.compile(r"/\* Presto View: (\S+) \*/")

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import schemahub
 from schemahub.sandbox import Sandbox
 from tests.athena_server import AthenaServer, athena
@@ -35,6 +37,7 @@ _GIVEN = (
     "boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3",
     "awslambdaric", "simplejson", "snapshot_restore_py",
 )  # fmt: skip
+_RECORD = "import aws_calls; aws_calls.install()"
 _BEGIN = (
     "import sys, runpy; sys.path[:0] = sys.argv[1:3]; "
     "sys.argv = ['awslambdaric', sys.argv[3]]; "
@@ -85,7 +88,7 @@ class AwsWorld:
         }
         if "site" in told.pop("PYTHONPATH", ""):
             shutil.copy(Path(__file__).with_name("aws_calls.py"), given / "aws_calls.py")
-        begin = f"import sys; sys.path.insert(0, sys.argv[1]); import aws_calls; aws_calls.install(); {_BEGIN}"
+        begin = f"import sys; sys.path.insert(0, sys.argv[1]); {_RECORD}; {_BEGIN}"
         python = [sys.executable, "-I", "-S", "-c", begin, str(given), str(task)]
         with function("schemahub.aws.quality.handler", task, python, told, timeout) as made:
             yield made
@@ -115,6 +118,9 @@ def aws_world(s3: S3Server, box: Sandbox, folder: Path) -> Iterator[AwsWorld]:
             "SCHEMAHUB_CATALOG": "glue",
             "SCHEMAHUB_METRICS": "emf",
         }
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        for name, value in keys.items():
+            patch.setenv(name, value)
         make_table(dynamo_url)
         yield AwsWorld(s3, server, box, folder, prefix, environment, Recording(folder / "calls"))
 

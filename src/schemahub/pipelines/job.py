@@ -81,7 +81,7 @@ class Job:
             str(outcome.market)
             for outcomes in self.outcomes.values()
             for outcome in outcomes
-            if outcome.state != "complete"
+            if not isinstance(outcome, publish.Outcome) and outcome.state != "complete"
         }
         self.unsound = any(
             one.failure is not None or set(one.observed) - unfinished
