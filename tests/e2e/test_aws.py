@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -119,3 +121,42 @@ def test_each_role_calls_what_its_policy_has_to_allow(world: AwsWorld) -> None:
     deleted = {arn for action, arn in needed["ingest"] if action == "s3:DeleteObject"}
     assert all("/probe" in arn for arn in deleted), deleted
     assert "glue:UpdateTable" in {action for action, _ in needed["run"]}
+
+
+def test_query_gives_the_same_cells_by_both_engines(world: AwsWorld) -> None:
+    for form in ("csv", "json"):
+        for sql in _QUERIES:
+            duck = world.run("query", sql, "--output", form, role="analyst")
+            there = world.run("query", sql, "--output", form, "--engine", "athena", role="analyst")
+            assert (duck.code, there.code) == (0, 0), duck.err + there.err
+            assert there.out == duck.out, sql
+            assert "Athena read" in there.err
+            assert "$" in there.err
+
+
+_QUERIES = (
+    "SELECT * FROM trades WHERE symbol = 'BTC-USD' AND trade_id <= 5 ORDER BY trade_id",
+    "SELECT * FROM bars_1m WHERE symbol = 'ETH-USD' ORDER BY bar_ts",
+    "SELECT market, held, missing, axis FROM markets ORDER BY market",
+)
+
+
+def test_a_signal_stops_the_statement_at_athena(world: AwsWorld) -> None:
+    world.athena.manners.slow = 60
+    known = len(world.athena.queries)
+    try:
+        process = world.start("query", "SELECT 1", "--engine", "athena", role="analyst")
+        give_up = time.monotonic() + 30
+        while len(world.athena.queries) == known and time.monotonic() < give_up:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        assert ended(process).code == 143
+    finally:
+        world.athena.manners.slow = 0
+    assert world.athena.states[-1] == "CANCELLED"
+
+
+def test_whoever_does_not_take_the_metrics_changes_nothing(world: AwsWorld) -> None:
+    process = world.start("transform", role="transform")
+    process.stdout.close()
+    assert process.wait(60) == 0, process.stderr.read()

@@ -20,7 +20,7 @@
     ├── LeaseHeld             5    another run works on it now
     ├── CatalogError          1    the Iceberg catalog, or what it names, cannot be reached or read
     │   └── TableLost         1    the lake was moved away from where its catalog says it is
-    ├── EngineError           1    the cluster that should do the work cannot be reached or gave up
+    ├── EngineError           1    the cluster or Athena cannot be reached, or gave up
     ├── PartlyFailed          3    some markets failed, the rest is saved
     └── Interrupted    130/143     SIGINT or SIGTERM: what was proven is saved
 
