@@ -47,6 +47,7 @@ class Function:
     waiting: queue.Queue[_Invocation] = field(default_factory=queue.Queue)
     under_way: dict[str, _Invocation] = field(default_factory=dict)
     process: subprocess.Popen[str] | None = None
+    reader: threading.Thread | None = None
 
     def invoke(self, event: Any) -> tuple[str, Any]:
         if self.process is None or self.process.poll() is not None:
@@ -67,6 +68,8 @@ class Function:
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        if self.reader is not None:
+            self.reader.join()
 
     def printed(self) -> list[dict[str, Any]]:
         """The lines of JSON that were printed so far."""
@@ -93,11 +96,13 @@ class Function:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        threading.Thread(target=self._read, args=(self.process,), daemon=True).start()
+        self.reader = threading.Thread(target=self._read, args=(self.process,), daemon=True)
+        self.reader.start()
 
     def _read(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
-        self.log.extend(process.stdout)
+        with process.stdout:
+            self.log.extend(process.stdout)
 
 
 class _Api(BaseHTTPRequestHandler):

@@ -119,7 +119,7 @@ def test_each_role_calls_what_its_policy_has_to_allow(world: AwsWorld) -> None:
     assert {"dynamodb:GetItem", "s3:PutObject"} <= {action for action, _ in needed["ingest"]}
     # Nothing but what it tried the bucket with, before the first trade.
     deleted = {arn for action, arn in needed["ingest"] if action == "s3:DeleteObject"}
-    assert all("/probe" in arn for arn in deleted), deleted
+    assert all("probe" in arn for arn in deleted), deleted
     assert "glue:UpdateTable" in {action for action, _ in needed["run"]}
 
 
@@ -159,4 +159,5 @@ def test_a_signal_stops_the_statement_at_athena(world: AwsWorld) -> None:
 def test_whoever_does_not_take_the_metrics_changes_nothing(world: AwsWorld) -> None:
     process = world.start("transform", role="transform")
     process.stdout.close()
-    assert process.wait(60) == 0, process.stderr.read()
+    with process.stderr:
+        assert process.wait(60) == 0, process.stderr.read()
