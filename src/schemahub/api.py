@@ -18,11 +18,13 @@ from schemahub.adapters.duck import Duck, FileSlice, MarketRow, bars_every
 from schemahub.core import times
 from schemahub.core.bars import Cut, next_open, size_of
 from schemahub.core.errors import UsageError
+from schemahub.core.facts import Fact
 from schemahub.core.layout import Market, spelt
 from schemahub.core.span import Coverage
 from schemahub.core.trade import UNIFIED_SCHEMA
+from schemahub.pipelines.quality import Report
 from schemahub.ports import Objects
-from schemahub.rows import Params, Rows, Trades, reads_bars
+from schemahub.rows import Params, Rows, Trades, reads_bars, reads_facts
 
 MarketNames = str | Market | Sequence[str | Market] | None
 Instant = times.Instant | None
@@ -42,12 +44,22 @@ class Backend(Protocol):
 
     def market_rows(self) -> Sequence[MarketRow]: ...
 
+    def fact_tables(self) -> Sequence[Fact]:
+        """Tables about the lake itself (core/facts.py), but `markets`."""
+        ...
+
     def coverage(self, market: Market) -> Coverage:
         """The axis positions that the lake holds."""
         ...
 
     def verify(self, markets: Sequence[Market]) -> Sequence[Mapping[str, object]]:
         """A certificate a market, as `schemahub verify --json` writes it."""
+        ...
+
+    def judge(
+        self, markets: Sequence[Market], names: Sequence[str], since: datetime | None
+    ) -> Report:
+        """What the checks find; no markets or names are all."""
         ...
 
     def now(self) -> datetime: ...
@@ -131,13 +143,15 @@ class Lake:
         )
 
     def sql(self, query: str, params: Params = None) -> Rows:
-        """One reading statement over `trades`, `trades_float`, `bars_1m` and `markets`.
+        """One reading statement over `trades`, `trades_float`, `bars_1m`, `markets` and facts.
 
         `params` are bound to ? or $name. Refused and wrong queries raise UsageError when run.
         """
         bars = reads_bars(query)
         source = self._source(
-            lambda: self._backend.slices(None, bars=bars), self._backend.market_rows
+            lambda: self._backend.slices(None, bars=bars),
+            self._backend.market_rows,
+            self._backend.fact_tables if reads_facts(query) else list,
         )
         return Rows(source, query, params, title=query.strip())
 
@@ -190,6 +204,20 @@ class Lake:
         held = [row.market for row in self._backend.market_rows()]
         return self._backend.verify(held if markets is None else self._resolve(markets))
 
+    def quality(
+        self,
+        markets: MarketNames = None,
+        checks: Sequence[str] = (),
+        since: Instant = None,
+    ) -> Report:
+        """What the quality checks find, and the score; by default all of them over all markets.
+
+        `since` makes them look further back than each does by itself. The report is not
+        stored. Raises UsageError for a market, check or time that is none.
+        """
+        chosen = [] if markets is None else self._resolve(markets)
+        return self._backend.judge(chosen, checks, self._instant(since))
+
     def __repr__(self) -> str:
         return f"<schemahub.Lake {self._name}>"
 
@@ -197,11 +225,13 @@ class Lake:
         self,
         slices: Callable[[], Sequence[FileSlice]],
         markets: Callable[[], Sequence[MarketRow]],
+        facts: Callable[[], Sequence[Fact]] = list,
     ) -> Callable[[], Duck]:
         own = self._settings
         return lambda: Duck(
             slices(),
             markets(),
+            facts=facts(),
             objects=self._backend.objects,
             threads=own.threads,
             memory_limit=own.memory_limit,

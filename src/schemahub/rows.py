@@ -21,6 +21,7 @@ from schemahub.adapters.duck import (
 )
 from schemahub.core.bars import Cut
 from schemahub.core.errors import ObjectMissing, UsageError
+from schemahub.core.facts import FACTS
 from schemahub.core.layout import Market
 
 if TYPE_CHECKING:
@@ -146,6 +147,11 @@ class Rows:
 def reads_bars(query: str) -> bool:
     """Whether files of bars need to be looked for; without them bars are computed."""
     return "bars_1m" in query.lower()
+
+
+def reads_facts(query: str) -> bool:
+    """Whether facts need to be gathered: any of their names may be a column's or an alias."""
+    return any(name in query.lower() for name in FACTS if name != "markets")
 
 
 def answer(rows: Rows, duck: Duck) -> Result:

@@ -26,6 +26,7 @@ MADE: tuple[tuple[SchemaHubError, int], ...] = (
     (errors.IdsRestarted("what", "why", "do"), 1),
     (errors.TooManyRejects("what", "why", "do"), 1),
     (errors.ProofFailed("what", "why", "do"), 4),
+    (errors.QualityFailed("what", "why", "do"), 4),
     (errors.LeaseHeld("what", "why", "do"), 5),
     (errors.EngineError("what", "why", "do"), 1),
     (errors.PartlyFailed("what", "why", "do"), 3),

@@ -63,7 +63,7 @@ def test_ingest_transform_verify_query_and_a_second_run(make_s3: MakeS3) -> None
     w.ok("run", BTC, "ETH-USD")
     after = w.objects()
     assert {key: after[key] for key in before} == before
-    assert {key.partition("/")[0] for key in after.keys() - before.keys()} == {"runs"}
+    assert {key.partition("/")[0] for key in after.keys() - before.keys()} == {"runs", "quality"}
 
 
 def test_damage_is_found_and_repaired(make_s3: MakeS3) -> None:

@@ -35,7 +35,7 @@ else:
 BTC = "BTC-USD"
 OTHER = {"buy": "sell", "sell": "buy"}
 # Where a run may write although there is nothing new.
-RECORDS = ("runs/", "checkpoints/", "leases/")
+RECORDS = ("runs/", "checkpoints/", "leases/", "quality/")
 TALKS = {"ingest", "run", "repair", "update-seed", "doctor"}
 
 Files = dict[str, bytes | None]

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from schemahub.adapters.checks import checks
 from schemahub.adapters.store_local import LocalStore
 from schemahub.app.environment import configure
 from schemahub.app.wiring import App
+from schemahub.core.facts import Fact
 from schemahub.core.layout import BARS, Market, bars_key, part_key, part_prefix
-from schemahub.core.ledger import Ledger
 from schemahub.core.parts import Slice
 from schemahub.core.span import Coverage, Span
 from schemahub.pipelines.bars import listed
-from schemahub.pipelines.seed import Seed, read_seed
+from schemahub.pipelines.facts import Facts
+from schemahub.pipelines.quality import Quality, Report
 from schemahub.ports import Objects
 
 if TYPE_CHECKING:
     from schemahub.adapters.duck import FileSlice, MarketRow
-
-_MOST_DIGITS = 60
 
 
 @dataclass(frozen=True)
@@ -96,38 +96,43 @@ class LakeBackend:
 
     def market_rows(self) -> list[MarketRow]:
         """Every market of the seeds and of raw, with how far it is."""
-        seeds = {
-            Market(name, seed.symbol): seed
-            for name in self.app.specs.by_name
-            for seed in read_seed(self.app.store, name)
-        }
-        now = self.app.clock.now()
-        held = self.app.lake.all_markets()
-        return [
-            self._row(market, seeds.get(market), now, held=market in held)
-            for market in sorted({*seeds, *held})
-        ]
-
-    def _row(self, market: Market, seed: Seed | None, now: datetime, *, held: bool) -> MarketRow:
         from schemahub.adapters.duck import MarketRow
 
-        line = self.app.line(market)
-        spec = self.app.specs.by_name.get(market.exchange)
-        ledger = self.app.lake.quick_ledger(market, spec) if held else Ledger()
-        wanted = ledger.wanted(ledger.extent.stop) if ledger.extent else None
-        return MarketRow(
-            market,
-            seed.native if seed else None,
-            seed.status if seed else None,
-            _decimal(seed.price_increment if seed else None),
-            _decimal(seed.quantity_increment if seed else None),
-            ledger.held.start if ledger.held else None,
-            ledger.watermark,
-            len(ledger.held),
-            len(ledger.work(wanted)),
-            now,
-            line.kind,
-        )
+        rows: Sequence[tuple[Any, ...]] = [row for _, row in self.facts().market_rows()]
+        return [MarketRow(Market(row[1], row[2]), *row[3:]) for row in rows]
+
+    def facts(self) -> Facts:
+        return Facts(self.app.lake, self.app.specs, self.app.clock)
+
+    def fact_tables(self) -> list[Fact]:
+        """Every fact but `markets`, which is told by `market_rows`."""
+        return [fact for fact in self.facts().gather() if fact.name != "markets"]
+
+    @contextmanager
+    def quality(
+        self, own: Path | None = None, asked: Mapping[Market, datetime] | None = None
+    ) -> Iterator[Quality]:
+        """The checks, with those of the folder `own`, over the lake as it is when first asked.
+
+        `asked`: as Facts.gather has it. Raises ConfigError for a check that is none.
+        """
+        from schemahub.adapters.duck import Duck, DuckSql, MarketRow
+
+        def duck() -> Duck:
+            markets, *others = self.facts().gather(asked=asked)
+            rows: Sequence[tuple[Any, ...]] = markets.rows
+            known = [MarketRow(Market(row[1], row[2]), *row[3:]) for row in rows]
+            return Duck(self.slices(None, bars=True), known, facts=others, objects=self.objects)
+
+        with DuckSql(duck) as engine:
+            yield Quality(checks(own), engine, self.app.clock)
+
+    def judge(
+        self, markets: Sequence[Market], names: Sequence[str], since: datetime | None
+    ) -> Report:
+        with self.quality() as quality:
+            chosen = [str(market) for market in markets]
+            return quality.run(self.app.run_id, markets=chosen, names=names, since=since)
 
     def coverage(self, market: Market) -> Coverage:
         return self.app.lake.ledger(market, self.app.line(market)).held
@@ -139,20 +144,6 @@ class LakeBackend:
 
     def now(self) -> datetime:
         return self.app.clock.now()
-
-
-def _decimal(text: str | None) -> Decimal | None:
-    """An increment as the exchange tells it; None if it is no number, or none for the table."""
-    try:
-        number = None if text is None or len(text) > _MOST_DIGITS else Decimal(text)
-    except InvalidOperation:
-        return None
-    if number is None or not number.is_finite():
-        return None
-    # 26 digits before the point and 12 after it, as decimal(38,12) has.
-    _, digits, exponent = number.as_tuple()
-    fits = int(exponent) >= -12 and len(digits) + int(exponent) <= 26  # noqa: PLR2004
-    return number if fits else None
 
 
 def open_backend(path: str | Path | None = None, s3_bucket: str | None = None) -> LakeBackend:

@@ -1,17 +1,21 @@
-"""Where the parts of the table are made: by processes of this machine, or on a Spark cluster."""
+"""Engines beyond this machine: Spark, which makes the table, and Athena, which is asked."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from schemahub.app.wiring import App
+from schemahub.core.errors import ConfigError
 from schemahub.core.settings import MAX_THREADS
 from schemahub.pipelines.transform import Transform
+
+if TYPE_CHECKING:
+    from schemahub.adapters.athena import Athena, Progress
 
 Engine = Literal["local", "spark"]
 ENGINES: tuple[Engine, ...] = get_args(Engine)
@@ -43,6 +47,29 @@ def parts_at_once(app: App, engine: Engine) -> int:
     return app.settings.transform_workers or (
         MAX_THREADS if engine == "spark" else os.cpu_count() or 1
     )
+
+
+def athena(
+    app: App, limit_gb: int | None = None, tell: Callable[[Progress], None] | None = None
+) -> Athena:
+    """Athena over the published tables; `limit_gb` None is the setting athena_limit.
+
+    Results go to athena_output, else below the lake if that is in a bucket, else where the
+    workgroup has them. Raises ConfigError if the extra `aws` is not installed.
+    """
+    try:
+        from schemahub.adapters.athena import Athena, Place, Timing
+    except ImportError as error:
+        raise ConfigError(
+            "Athena cannot be asked",
+            f"{error.name} is not installed: it is an optional extra",
+            "pip install 'schemahub[aws]'",
+        ) from None
+    own = app.settings
+    output = own.athena_output or (f"{own.place}/athena/" if own.s3_bucket else "")
+    place = Place(own.database, own.athena_workgroup, output, own.aws_region)
+    limit = (limit_gb or own.athena_limit) * 10**9
+    return Athena(place, limit, Timing(pause=app.stop.wait), tell)
 
 
 def _python() -> str:

@@ -17,7 +17,7 @@ from schemahub.adapters.clock import Stop, SystemClock
 from schemahub.adapters.dice import jitter, token
 from schemahub.adapters.lease_file import LeaseFiles
 from schemahub.adapters.leases import Board, RenewedLeases
-from schemahub.adapters.metrics import Recorder
+from schemahub.adapters.metrics import Labelled, Recorder
 from schemahub.adapters.scans import scan
 from schemahub.adapters.specs import SpecFiles
 from schemahub.adapters.store_local import LocalStore
@@ -241,7 +241,7 @@ class App:
             title=spec.title,
             gate=gate,
             clock=self.clock,
-            metrics=self.metrics,
+            metrics=Labelled(self.metrics, spec.exchange),
             rng=jitter(),
             user_agent=f"schemahub/{schemahub.__version__}",
             statuses=spec.statuses,
@@ -299,10 +299,16 @@ class App:
             grace,
             self.leases,
             self.stop.check,
+            self._published,
         )
 
     def garbage(self, grace: timedelta) -> Garbage:
-        return Garbage(self.lake, self.table(), self.metrics, grace)
+        return Garbage(self.lake, self.table(), self.metrics, grace, self._published)
+
+    def _published(self) -> frozenset[str]:
+        from schemahub.app import publishing
+
+        return publishing.needed(self)
 
     def _builder(self) -> Builder:
         from schemahub.adapters.parquet import ArrowMapper, ParquetTable
@@ -318,14 +324,8 @@ class App:
         return ParquetTable()
 
     def verify(self) -> Verify:
-        return Verify(
-            self.lake,
-            self._comparer,
-            self.table(),
-            self.specs,
-            Processes(self.stop),
-            self.metrics,
-        )
+        tasks = Processes(self.stop)
+        return Verify(self.lake, self._comparer, self.table(), self.specs, tasks, self.metrics)
 
     def quarantine(self) -> Quarantine:
         return Quarantine(self.lake, self.table())

@@ -88,7 +88,7 @@ def _compact(
         for old in garbage.old_versions(exchange):
             app.stop.check()
             removed = garbage.remove(old)
-            job.owing = job.owing or old.damaged
+            job.owing = job.owing or old.damaged or old.unasked
             versions.append(_version(old) | {"removed": removed})
             _say_version(shell, old)
     traces = garbage.sweep()
@@ -99,7 +99,11 @@ def _compact(
     )
     waiting = sum(outcome.waiting for outcome in done)
     if waiting:
-        shell.say(f"{waiting} more wait until what replaced them is older than the grace")
+        named = sum(outcome.named for outcome in done)
+        shell.say(
+            f"{waiting} more wait until what replaced them is older than the grace"
+            + (f"; {named} of them until the snapshots that name them expire" if named else "")
+        )
     return versions
 
 
@@ -146,6 +150,7 @@ def _plan(
     doomed = [one for market in markets for one in pipeline.doomed(market)]
     versions = [old for exchange in exchanges for old in garbage.old_versions(exchange)]
     traces = list(garbage.traces())
+    named = pipeline.kept()
     if as_json:
         shell.json(
             {
@@ -163,7 +168,8 @@ def _plan(
                         "key": one.key,
                         "bytes": one.size,
                         "free_at": one.free_at.isoformat(timespec="seconds"),
-                        "now": one.free_at <= now,
+                        "now": one.free_at <= now and one.key not in named,
+                        "named": one.key in named,
                     }
                     for one in doomed
                 ],
@@ -176,6 +182,7 @@ def _plan(
         print(f"write   {task.market} v{task.version}: {part_of(task)}")
     for one in doomed:
         when = "" if one.free_at <= now else f" (not before {one.free_at:%Y-%m-%d %H:%M} UTC)"
+        when += " (not before the snapshots that name it expire)" if one.key in named else ""
         print(f"remove  {one.key}, {size(one.size)}{when}")
     for old in versions:
         why = f"stays: {'; '.join(old.stays)}" if old.stays else size(old.size)

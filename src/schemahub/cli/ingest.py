@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from schemahub.app import prices
+from schemahub.cli import metrics
 from schemahub.cli.cost import dollars, in_words, limit_of
 from schemahub.cli.progress import Progress
 from schemahub.cli.shell import Shell
@@ -154,6 +155,7 @@ def recorded(shell: Shell, command: str, asked: dict[str, Any]) -> Iterator[Job]
             if job.error is None:
                 tell(error)
                 job.unrecorded = True
+        metrics.tell(shell, job)
 
 
 def _say(shell: Shell, outcome: Outcome) -> None:

@@ -20,10 +20,12 @@ COMMANDS = {
     "demo": ("demo", "Run the whole job against the built-in exchange"),
     "ingest": ("ingest", "Fetch trades into the immutable raw layer"),
     "transform": ("transform", "Make the exact unified table from raw"),
-    "run": ("run", "What a scheduler calls: ingest, then transform"),
+    "publish": ("publish", "Show the table to other engines, as Iceberg"),
+    "run": ("run", "What a scheduler calls: ingest, transform, publish, quality"),
     "query": ("query", "Ask the table in SQL"),
     "bars": ("bars", "Bars of a market: of time, or cut by what was traded"),
     "verify": ("verify", "Prove that nothing is missing and nothing is twice"),
+    "quality": ("quality", "Check the data: gaps, outliers, silence, and the like"),
     "repair": ("repair", "Set damage aside and fetch what is missing"),
     "compact": ("compact", "Remove what larger parts and newer versions replaced"),
     "quarantine": ("quarantine", "What was refused, why, and what a better spec gains"),
@@ -41,7 +43,7 @@ COMMANDS = {
 
 READER_GONE = 141  # 128 + SIGPIPE, as other tools end
 EPILOG = """\b
-Exit codes: 0 done, 1 failed, 2 usage, 3 partly, 4 proof failed,
+Exit codes: 0 done, 1 failed, 2 usage, 3 partly, 4 proof or quality failed,
 5 another run is at it, 6 configuration, 130/143 stopped by a signal.
 
 \b

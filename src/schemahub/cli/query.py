@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from schemahub.cli.athena import ask
 from schemahub.cli.render import FORMATS, TABLE_ROWS, render
 from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
@@ -23,7 +24,10 @@ TRIES = 3
 @click.command()
 @click.argument("sql", required=False)
 @click.option("-f", "--file", "path", metavar="FILE", help="Read the SQL from a file; - is stdin.")
-@click.option("--engine", type=click.Choice(["duckdb"]), default="duckdb", show_default=True)
+@click.option("--engine", type=click.Choice(["duckdb", "athena"]), show_default=True,
+              default="duckdb", help="This machine, or Athena over what is published.")  # fmt: skip
+@click.option("--limit-gb", type=click.IntRange(1, 9999), metavar="N",
+              help="Stop at Athena what reads more. [default: athena_limit]")  # fmt: skip
 @click.option("-o", "--output", type=click.Choice(FORMATS), help="[default: table]")
 @click.option("--json", "as_json", is_flag=True, help="Short for --output json.")
 @click.option("--rows", type=click.IntRange(1), default=TABLE_ROWS, show_default=True,
@@ -34,14 +38,25 @@ def command(shell: Shell, /, **options: Any) -> int:
 
     It can write nothing, and read nothing but the lake.
 
-    Views: trades (exact), trades_float (DOUBLE, faster), bars_1m, markets.
+    Views: trades (exact), trades_float (DOUBLE, faster), bars_1m, markets; and gaps,
+    watermarks, quarantined, runs.
 
     \b
       schemahub query "select * from trades where symbol = 'BTC-USD' limit 5"
       schemahub query -f report.sql --output csv > report.csv
     """
-    shell.app.require_lake()
     form = "json" if options["as_json"] else options["output"] or "table"
+    if options["engine"] == "athena":
+        sql = _sql(options["sql"], options["path"])
+        ask(shell, sql, form, options["rows"], options["limit_gb"])
+        return 0
+    if options["limit_gb"] is not None:
+        raise UsageError(
+            "--limit-gb says nothing to this engine",
+            "only Athena charges for what it reads",
+            "leave it out, or add --engine athena",
+        )
+    shell.app.require_lake()
     sql = _sql(options["sql"], options["path"])
 
     aside(shell, lambda: show(shell, sql, form, options["rows"]))
@@ -58,13 +73,14 @@ def aside(shell: Shell, work: Callable[[], None]) -> None:
 def show(shell: Shell, sql: str, form: Any = "table", rows: int = TABLE_ROWS) -> None:
     """Writes the result of `sql` to stdout. Raises UsageError for SQL that is not allowed."""
     from schemahub.adapters.duck import Duck
-    from schemahub.rows import reads_bars
+    from schemahub.rows import reads_bars, reads_facts
 
     backend = shell.app.backend()
 
     def duck() -> Duck:
         slices = backend.slices(None, bars=reads_bars(sql))
-        return Duck(slices, backend.market_rows(), objects=backend.objects)
+        facts = backend.fact_tables() if reads_facts(sql) else []
+        return Duck(slices, backend.market_rows(), facts=facts, objects=backend.objects)
 
     write(duck, lambda duck: duck.sql(sql), form, rows)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from schemahub.adapters.duck import Result
+    from schemahub.adapters.duck import Streamed
 
 Format = Literal["table", "csv", "json", "parquet", "arrow"]
 FORMATS: tuple[str, ...] = get_args(Format)
@@ -35,7 +35,7 @@ _JSON_CONTROLS = {code: f"\\u{code:04x}" for code in (*range(127, 160), *_TURNS)
 
 
 def render(
-    result: Result, form: Format, out: BinaryIO, notes: TextIO, *, rows: int = TABLE_ROWS
+    result: Streamed, form: Format, out: BinaryIO, notes: TextIO, *, rows: int = TABLE_ROWS
 ) -> None:
     """Write `result` to `out` (stdout's buffer), UTF-8, streaming but for the table.
 
@@ -67,7 +67,7 @@ def render(
 # ---------------------------------------------------------------- csv, json
 
 
-def _write_csv(result: Result, out: BinaryIO) -> None:
+def _write_csv(result: Streamed, out: BinaryIO) -> None:
     """RFC 4180 quoting, lines end in a line feed. NULL is empty, an empty text is quoted.
 
     Exact, but for a terminal: control characters are shown there, not sent.
@@ -95,7 +95,7 @@ def _csv_field(value: str | None) -> str:
     return value
 
 
-def _write_json(result: Result, out: BinaryIO) -> None:
+def _write_json(result: Streamed, out: BinaryIO) -> None:
     """One document, one row a line; what is written before a fault is not a document."""
     names = [name for name, _ in result.columns]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -122,7 +122,7 @@ def _json(value: object) -> str:
 # ---------------------------------------------------------------- table
 
 
-def _write_table(result: Result, out: BinaryIO, notes: TextIO, rows: int) -> None:
+def _write_table(result: Streamed, out: BinaryIO, notes: TextIO, rows: int) -> None:
     preview = result.preview(rows)
     if [name for name, _ in result.columns] == ["explain_key", "explain_value"]:
         # A plan is a drawing already.

@@ -8,6 +8,8 @@ from typing import Any
 import click
 
 from schemahub.cli.ingest import choose, ingest, make_wish, planned, print_plans, recorded
+from schemahub.cli.publish import publish
+from schemahub.cli.quality import judge
 from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
 from schemahub.cli.transform import planned as planned_parts
@@ -28,10 +30,13 @@ from schemahub.pipelines.job import exit_code, told
     help="Chunks of a market at once, three requests each. [default: 5]",
 )
 @click.option("--dry-run", is_flag=True, help="Print what it would do and cost; write nothing.")
+@click.option("--publish/--no-publish", default=None, help="Publish after it. [default: as set]")
+@click.option("--quality/--no-quality", "quality", default=None,
+              help="Whether to check the data, too. [default: yes]")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="The outcome as JSON on stdout.")
 @common(base_url=True)
 def command(shell: Shell, /, **options: Any) -> int:
-    """What a scheduler calls: ingest the seed list (or the markets named), then transform.
+    """What a scheduler calls: ingest (the seed list or markets), transform, publish, quality.
 
     Returns the first of 1, 4, 3 that any step gave. Cron, every six hours:
 
@@ -46,9 +51,20 @@ def command(shell: Shell, /, **options: Any) -> int:
         wish = make_wish(shell.app.clock.now(), None, None, full=False)
         done = ingest(shell, job, markets, wish)
         transform_in_turn(shell, job, owing=any(outcome.trades for outcome in done))
+        if shell.app.settings.publish:
+            publish(shell, job)
+        if shell.app.settings.quality:
+            judge(shell, job, [one.market for one in done if one.state == "complete"])
     if options["as_json"]:
         steps = {step: told(outcomes) for step, outcomes in job.outcomes.items()}
-        shell.json({"run_id": job.run_id, "exit_code": job.exit_code, "steps": steps})
+        shell.json(
+            {
+                "run_id": job.run_id,
+                "exit_code": job.exit_code,
+                "steps": steps,
+                "quality": job.judged,
+            }
+        )
     return job.exit_code
 
 

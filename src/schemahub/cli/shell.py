@@ -36,6 +36,7 @@ class Shell:
     progress: bool = True
     flags: dict[str, Any] = field(default_factory=dict)
     environ: Mapping[str, str] = field(default_factory=dict)
+    data: bool = False  # whether the command has data for stdout
 
     def say(self, text: str) -> None:
         if not self.quiet:
@@ -97,13 +98,22 @@ def shell(options: dict[str, Any], *, reads: bool = False) -> Shell:
     flags = {name: common[name] for name in ("lake", "s3_bucket", "exchanges")}
     urls = options.pop("base_urls", ())
     flags["base_urls"] = urls or None
-    for name in ("exchange", "workers", "chunk_concurrency", "transform_workers", "rate_share"):
+    for name in (
+        "exchange",
+        "workers",
+        "chunk_concurrency",
+        "transform_workers",
+        "rate_share",
+        "publish",
+        "quality",
+        "publish",
+    ):
         if name in options:
             flags[name] = options.pop(name)
     configured = configure(flags)
     app = App(configured.settings, command=click.get_current_context().info_name or "schemahub")
     app.metrics.listen(_Warnings())
-    _listen(app, at_once=reads)
+    listen(app, at_once=reads)
     return Shell(
         app,
         common["quiet"],
@@ -111,6 +121,7 @@ def shell(options: dict[str, Any], *, reads: bool = False) -> Shell:
         not common["no_progress"],
         flags,
         configured.environ,
+        bool(options.get("as_json")),
     )
 
 
@@ -151,7 +162,7 @@ def _end(number: int) -> None:
     os._exit(128 + number)
 
 
-def _listen(app: App, *, at_once: bool) -> None:
+def listen(app: App, *, at_once: bool) -> None:
     """The first signal asks everything to stop; the second ends the process at once.
 
     So does time: what hangs in a library that swallows the request is not waited for.

@@ -17,6 +17,7 @@ from schemahub.core.layout import Market, market_lease
 from schemahub.core.lease import is_doubtful
 from schemahub.core.parts import Slice
 from schemahub.core.span import Coverage
+from schemahub.pipelines.quality import last_report
 from schemahub.pipelines.runs import list_runs, read_run
 
 DAYS = 3  # more than so many are told in days
@@ -43,9 +44,9 @@ def command(shell: Shell, /, **options: Any) -> int:
         {**_market(shell, market, slices), "at_work": at_work.get(market_lease(market))}
         for market, slices in shell.app.lake.all_slices(markets)
     ]
-    last = _last_run(shell)
+    last, checked = _last_run(shell), _last_report(shell)
     if options["as_json"]:
-        shell.json({"markets": rows, "last_run": last})
+        shell.json({"markets": rows, "last_run": last, "quality": checked})
         return 0
     head = ("market", "from", "watermark", "held", "missing", "absent", "in table")
     cells = [_cells(row) for row in rows]
@@ -55,6 +56,8 @@ def command(shell: Shell, /, **options: Any) -> int:
             shell.say(f"{row['market']}: {row['at_work']} is at it")
     if last is not None:
         shell.say(f"last run: {last['run_id']} {last['command']}, exit {last['exit_code']}")
+    if checked is not None:
+        shell.say(f"quality: {checked['score']} of 100, {checked['status']}, at {checked['at']}")
     return 0
 
 
@@ -114,3 +117,14 @@ def _last_run(shell: Shell) -> dict[str, Any] | None:
         shell.say(f"{error}: it is only a record, and can be deleted")
         return None
     return {name: run.get(name) for name in ("run_id", "command", "ended_at", "exit_code")}
+
+
+def _last_report(shell: Shell) -> dict[str, Any] | None:
+    try:
+        report = last_report(shell.app.store)
+    except ObjectCorrupt as error:
+        shell.say(f"{error}: it is only a report, and can be deleted")
+        return None
+    if report is None:
+        return None
+    return {name: report.get(name) for name in ("run_id", "at", "score", "status")}

@@ -16,8 +16,11 @@
     │   └── IdsRestarted      1    the ids of a market began again
     ├── TooManyRejects        1    more rows fail the wire contract than a fault explains
     ├── ProofFailed           4    verify found something missing, twice or different
+    ├── QualityFailed         4    a check of the data found an error, or could not run
     ├── LeaseHeld             5    another run works on it now
-    ├── EngineError           1    the cluster that should do the work cannot be reached or gave up
+    ├── CatalogError          1    the Iceberg catalog, or what it names, cannot be reached or read
+    │   └── TableLost         1    the lake was moved away from where its catalog says it is
+    ├── EngineError           1    the cluster or Athena cannot be reached, or gave up
     ├── PartlyFailed          3    some markets failed, the rest is saved
     └── Interrupted    130/143     SIGINT or SIGTERM: what was proven is saved
 
@@ -173,9 +176,24 @@ class ProofFailed(SchemaHubError):
     exit_code = 4
 
 
+class QualityFailed(SchemaHubError):
+    code = "SH-QUALITY"
+    exit_code = 4
+
+
 class LeaseHeld(SchemaHubError):
     code = "SH-LEASE-HELD"
     exit_code = 5
+
+
+class CatalogError(SchemaHubError):
+    code = "SH-CATALOG"
+    advice = "run it again: a publish takes the difference anew; see the settings of the catalog"
+
+
+class TableLost(CatalogError):
+    code = "SH-TABLE-LOST"
+    advice = "run `schemahub publish`: it makes the table anew here, without its older snapshots"
 
 
 class EngineError(SchemaHubError):

@@ -37,6 +37,7 @@ _LEASE = re.compile(r"leases/([a-z][a-z0-9_]*/[^/]+)\.json")
 LEASES = "leases/"
 TABLE = "unified_trades/"
 BARS = "bars_1m/"
+QUALITY = "quality/"
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -259,6 +260,15 @@ def bars_key(part: str) -> str:
     return BARS + part.removeprefix(TABLE)
 
 
+def table_key(location: str) -> str | None:
+    """The key of a part, or of its bars, wherever the lake was when it was located."""
+    for folder in (TABLE, BARS):
+        _, found, rest = location.rpartition(f"/{folder}")
+        if found and parse_part(rest.rpartition("/")[2]) is not None:
+            return folder + rest
+    return None
+
+
 def plan_key(version: int, exchange: str) -> str:
     """Holds the digest of what shapes the rows of this version."""
     return f"{table_prefix(version, exchange)}PLAN"
@@ -322,6 +332,10 @@ def probe_key(token: str) -> str:
 
 def run_key(date: str, run_id: str) -> str:
     return f"runs/{date}/{run_id}.json"
+
+
+def quality_key(date: str, run_id: str) -> str:
+    return f"{QUALITY}{date}/{run_id}.json"
 
 
 def seed_key(exchange: str) -> str:

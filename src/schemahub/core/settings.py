@@ -200,7 +200,7 @@ def _choose_one_lake(values: dict[str, Any], origins: list[Origin]) -> None:
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:
     """SCHEMAHUB_ variables that set nothing: typing errors, most likely."""
     known = {f"SCHEMAHUB_{field.name.upper()}" for field in fields(Settings)}
-    known |= {"SCHEMAHUB_CONFIG"}
+    known |= {"SCHEMAHUB_CONFIG", "SCHEMAHUB_METRICS", "SCHEMAHUB_FAIL_ON"}
     return sorted(n for n in environ if n.startswith("SCHEMAHUB_") and n not in known)
 
 

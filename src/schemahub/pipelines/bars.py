@@ -9,6 +9,7 @@ does, and name its digest.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from schemahub.core import parts
@@ -129,13 +130,16 @@ def remove_part(lake: Lake, key: str) -> None:
     lake.store.delete(key)
 
 
-def sweep(lake: Lake, version: int, market: Market) -> Iterator[str]:
-    """Removes bars without a part, which a writer that came late left; their names."""
+def sweep(
+    lake: Lake, version: int, market: Market, kept: AbstractSet[str] = frozenset()
+) -> Iterator[str]:
+    """Removes bars without a part, which a writer that came late left, but not `kept`; names."""
     found = there(lake, version, market)  # listed first: a part is there before its bars
     for span in sorted(found - set(lake.parts(version, market)) if found else ()):
         key = bars_key(part_key(version, market, span))
-        lake.store.delete(key)
-        yield key
+        if key not in kept:
+            lake.store.delete(key)
+            yield key
 
 
 def remove_version(lake: Lake, version: int, exchange: str) -> None:

@@ -7,14 +7,23 @@ strictly contains it, that was read and is whole, and that readers have known fo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
 from schemahub.core import parts
-from schemahub.core.errors import Interrupted, ObjectCorrupt, ObjectMissing, SchemaHubError
+from schemahub.core.errors import (
+    CatalogError,
+    ConfigError,
+    Interrupted,
+    ObjectCorrupt,
+    ObjectMissing,
+    SchemaHubError,
+)
 from schemahub.core.layout import (
     Market,
+    bars_key,
     job_lease,
     part_key,
 )
@@ -70,7 +79,10 @@ class _Listed:
 
 @dataclass
 class Outcome:
-    """What was done for a market; `waiting` counts what may not go yet."""
+    """What was done for a market; `waiting` counts what may not go yet.
+
+    Of these, `named` are still named by a snapshot of the published table.
+    """
 
     market: Market
     state: Literal["complete", "partial", "failed"] = "complete"
@@ -80,6 +92,7 @@ class Outcome:
     removed: int = 0
     freed: int = 0
     waiting: int = 0
+    named: int = 0
     notes: list[str] = field(default_factory=list)
     error: SchemaHubError | None = None
 
@@ -89,7 +102,8 @@ class Compact:
     """The pipeline with what it needs of the world.
 
     `transform(choose)` is the pipeline that writes the parts which `choose` names; `check`
-    raises Interrupted once the process was asked to stop.
+    raises Interrupted once the process was asked to stop. `kept` names the objects that a
+    published snapshot still needs: where it cannot be asked, nothing is removed.
     """
 
     lake: Lake
@@ -99,6 +113,7 @@ class Compact:
     grace: timedelta = GRACE
     leases: Leases = field(default_factory=NoLeases)
     check: Callable[[], None] = lambda: None
+    kept: Callable[[], AbstractSet[str]] = frozenset
 
     def merges(self, markets: Sequence[Market]) -> list[PartTask]:
         """The cells that would be written now. Raises ConfigError if a spec changed."""
@@ -151,7 +166,15 @@ class Compact:
         """Removes what may go of a market, in the order of `doomed`. Raises StoreError."""
         now = self.lake.store.now()
         whole: dict[Heir, bool] = {}
-        for doomed in self.doomed(outcome.market):
+        every = self.doomed(outcome.market)
+        try:
+            kept = self.kept()
+        except (CatalogError, ConfigError) as error:
+            outcome.state = "partial"
+            outcome.notes.append(f"nothing was removed: {error}")
+            outcome.waiting += len(every)
+            return
+        for doomed in every:
             self.check()
             if not lease.held:
                 outcome.state = "partial"
@@ -159,8 +182,10 @@ class Compact:
                 return
             if doomed.heir not in whole and doomed.free_at <= now:
                 whole[doomed.heir] = self._reads(outcome, doomed.heir)
-            if doomed.free_at > now or not whole[doomed.heir]:
+            named = doomed.key in kept or bars_key(doomed.key) in kept
+            if named or doomed.free_at > now or not whole[doomed.heir]:
                 outcome.waiting += 1
+                outcome.named += named
                 continue
             bars.remove_part(self.lake, doomed.key)
             outcome.removed += 1
@@ -169,7 +194,7 @@ class Compact:
                 "object.superseded", market=str(outcome.market), key=doomed.key, bytes=doomed.size
             )
         for version in self.lake.every_version(outcome.market.exchange):
-            for key in bars.sweep(self.lake, version, outcome.market):
+            for key in bars.sweep(self.lake, version, outcome.market, kept):
                 self.metrics.emit("trace.swept", key=key)
 
     def _reads(self, outcome: Outcome, heir: Heir) -> bool:

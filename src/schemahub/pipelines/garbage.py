@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from schemahub.core.errors import ObjectCorrupt, ObjectMissing
+from schemahub.core.errors import CatalogError, ConfigError, ObjectCorrupt, ObjectMissing
 from schemahub.core.layout import (
     PROBES,
     Market,
+    bars_prefix,
     complete_key,
     plan_key,
+    table_prefix,
 )
 from schemahub.core.parts import live
 from schemahub.core.span import Coverage
@@ -27,7 +30,8 @@ LONGEST_WRITE = timedelta(hours=1)
 class OldVersion:
     """A version below the newest complete one, and why it has to stay, if it has to.
 
-    `damaged`: because what takes its place is.
+    `damaged`: because what takes its place is. `unasked`: because nobody could say whether a
+    published snapshot names its parts.
     """
 
     exchange: str
@@ -36,6 +40,7 @@ class OldVersion:
     entries: list[Entry]
     stays: list[str] = field(default_factory=list)
     damaged: bool = False
+    unasked: bool = False
 
     @property
     def size(self) -> int:
@@ -44,12 +49,13 @@ class OldVersion:
 
 @dataclass(frozen=True)
 class Garbage:
-    """The pipeline with what it needs of the world."""
+    """The pipeline with what it needs of the world; `kept` as in Compact."""
 
     lake: Lake
     table: Table
     metrics: Metrics
     grace: timedelta
+    kept: Callable[[], AbstractSet[str]] = frozenset
 
     # ------------------------------------------------------------ traces of dead writers
 
@@ -100,7 +106,22 @@ class Garbage:
                 lacking = Coverage.of(span for span, _ in found) - self._held(newest, market)
                 if lacking:
                     old.stays.append(f"v{newest} does not hold ids {lacking.spans[0]} of {market}")
+        self._named(old)
         return old
+
+    def _named(self, old: OldVersion) -> None:
+        folders = (
+            table_prefix(old.version, old.exchange),
+            bars_prefix(old.version, old.exchange),
+        )
+        try:
+            named = sum(key.startswith(folders) for key in self.kept())
+        except (CatalogError, ConfigError) as error:
+            old.unasked = True
+            old.stays.append(f"the catalog does not say whether it needs it: {error}")
+            return
+        if named:
+            old.stays.append(f"snapshots of the published table still name {named} of its files")
 
     def _held(self, version: int, market: Market) -> Coverage:
         return Coverage.of(self.lake.parts(version, market))

@@ -44,6 +44,7 @@ class Outcome:
     missing: Coverage = field(default_factory=Coverage)
     gone: Coverage = field(default_factory=Coverage)
     absent: int = 0
+    seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
     error: SchemaHubError | None = None
 
@@ -104,6 +105,7 @@ class Ingest:
     def under(self, lease: Lease, source: Source, market: Market, wish: Wish) -> Outcome:
         """The same under a lease that the caller holds, and lets go."""
         outcome = Outcome(market)
+        began = self.clock.monotonic()
         try:
             plan = plan_market(self.lake, self.tasks, source, market, wish)
             self.metrics.emit(
@@ -121,6 +123,7 @@ class Ingest:
             raise
         except SchemaHubError as error:
             self._fail(outcome, error)
+        outcome.seconds = self.clock.monotonic() - began
         return outcome
 
     def _each(

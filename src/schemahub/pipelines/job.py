@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from schemahub.core.errors import LeaseHeld, SchemaHubError
-from schemahub.pipelines import compact, ingest, transform
+from schemahub.core.errors import LeaseHeld, QualityFailed, SchemaHubError
+from schemahub.pipelines import compact, ingest, publish, transform
+from schemahub.pipelines.quality import Report
 from schemahub.pipelines.runs import write_run
 from schemahub.ports import Clock, Store
 
-Outcome = ingest.Outcome | transform.Outcome | compact.Outcome
+Outcome = ingest.Outcome | transform.Outcome | compact.Outcome | publish.Outcome
 
 
 class Counts(Protocol):
@@ -53,6 +54,44 @@ class Job:
     unrecorded: bool = False
     skipped: dict[str, LeaseHeld] = field(default_factory=dict)
     owing: bool = False
+    judged: dict[str, Any] | None = None
+    unsound: bool = False
+
+    def judge(self, report: Report) -> None:
+        """What the checks found in the lake that this run leaves behind.
+
+        Unsound is an error in a market that was not left unfinished: of those the run's own
+        exit code tells already.
+        """
+        self.judged = {
+            "score": report.score,
+            "status": report.status,
+            "seconds": round(report.seconds, 3),
+            "checks": {
+                one.check.name: {
+                    "status": one.status,
+                    "found": None if one.failure else one.found,
+                    "error": None if one.failure is None else one.failure.why,
+                }
+                for one in report.results
+                if one.status != "ok"
+            },
+        }
+        unfinished = {
+            str(outcome.market)
+            for outcomes in self.outcomes.values()
+            for outcome in outcomes
+            if not isinstance(outcome, publish.Outcome) and outcome.state != "complete"
+        }
+        self.unsound = any(
+            one.failure is not None or set(one.observed) - unfinished
+            for one in report.failing("error")
+        )
+
+    def unjudged(self, error: SchemaHubError) -> None:
+        """The checks could not even begin: nobody knows what they would find."""
+        self.judged = {"score": None, "status": "failed", "error": _error(error)}
+        self.unsound = True
 
     def skip(self, step: str, error: LeaseHeld, *, owing: bool) -> None:
         """Another run is at this step. `owing`: it would have had something of ours to do."""
@@ -72,6 +111,8 @@ class Job:
         if self.error is not None:
             return self.error.exit_code
         codes = {exit_code(step) for step in self.outcomes.values()}
+        if self.unsound:
+            codes.add(QualityFailed.exit_code)
         found = next((code for code in (1, 4, 3) if code in codes), None)
         if found is not None:
             return found
@@ -87,8 +128,13 @@ class Job:
 
     def close(self) -> str:
         """Stores the record and returns its key. Raises StoreError."""
+        date = self.started_at.strftime("%Y-%m-%d")
+        return write_run(self.store, date, self.run_id, self.record())
+
+    def record(self) -> dict[str, Any]:
+        """What was done up to now."""
         now = self.clock.now()
-        record = {
+        return {
             "command": self.command,
             "asked": self.asked,
             "started_at": self.started_at.isoformat(timespec="milliseconds"),
@@ -102,10 +148,9 @@ class Job:
                 step: [_told(outcome) for outcome in outcomes]
                 for step, outcomes in self.outcomes.items()
             },
+            "quality": self.judged,
             "skipped": {step: _error(error) for step, error in self.skipped.items()},
         }
-        date = self.started_at.strftime("%Y-%m-%d")
-        return write_run(self.store, date, self.run_id, record)
 
 
 def told(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
@@ -114,18 +159,34 @@ def told(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
 
 
 def _told(outcome: Outcome) -> dict[str, Any]:
-    common: dict[str, Any] = {"market": str(outcome.market), "state": outcome.state}
-    if isinstance(outcome, ingest.Outcome):
+    common: dict[str, Any] = {"state": outcome.state}
+    if isinstance(outcome, publish.Outcome):
         common |= {
+            "table": outcome.table,
+            "files": outcome.files,
+            "added": outcome.added,
+            "removed": outcome.removed,
+            "rows": outcome.rows,
+            "expired": outcome.expired,
+        }
+    elif isinstance(outcome, ingest.Outcome):
+        common |= {
+            "market": str(outcome.market),
             "trades": outcome.trades,
             "objects": outcome.objects,
             "bytes": outcome.bytes,
+            "seconds": round(outcome.seconds, 3),
             "watermark": outcome.watermark,
             "missing": [[span.start, span.stop] for span in outcome.missing],
             "absent": outcome.absent,
         }
     else:
-        common |= {"parts": outcome.parts, "rows": outcome.rows, "bytes": outcome.bytes}
+        common |= {
+            "market": str(outcome.market),
+            "parts": outcome.parts,
+            "rows": outcome.rows,
+            "bytes": outcome.bytes,
+        }
     if isinstance(outcome, transform.Outcome):
         common |= {"quarantined": outcome.rejected}
     if isinstance(outcome, compact.Outcome):
@@ -133,6 +194,7 @@ def _told(outcome: Outcome) -> dict[str, Any]:
             "removed": outcome.removed,
             "freed": outcome.freed,
             "waiting": outcome.waiting,
+            "named": outcome.named,
         }
     common["notes"] = list(outcome.notes)
     common["error"] = None if outcome.error is None else _error(outcome.error)

@@ -15,13 +15,14 @@ from schemahub.adapters.duck import bars, views
 from schemahub.adapters.duck.cut import cut_bars
 from schemahub.adapters.duck.ends import shared_minutes
 from schemahub.adapters.duck.faults import FAULTS, fault
-from schemahub.adapters.duck.frames import market_table
+from schemahub.adapters.duck.frames import fact_table, market_table
 from schemahub.adapters.duck.guard import admit
 from schemahub.adapters.duck.remote import Remote
 from schemahub.adapters.duck.result import Result
 from schemahub.adapters.duck.views import FileSlice, MarketRow
 from schemahub.core.bars import Cut
 from schemahub.core.errors import SchemaHubError, UsageError
+from schemahub.core.facts import Fact
 from schemahub.core.layout import Market
 from schemahub.ports import Objects
 
@@ -30,6 +31,8 @@ Params = Sequence[Any] | Mapping[str, Any] | None
 
 class Duck:
     """The views `trades`, `trades_float`, `bars_1m`, `markets` over `slices`, read-only.
+
+    And a table by the name of each of `facts`.
 
     Guarantees: reads no file but those of `slices` and reaches no network; writes only
     spilled intermediate results, and those only if `temp_dir` is given; times are UTC. A
@@ -42,11 +45,12 @@ class Duck:
     gone: resolve the list again and open anew. One thread at a time; close it, or use `with`.
     """
 
-    def __init__(  # noqa: PLR0913  (four of them by name only)
+    def __init__(  # noqa: PLR0913  (five of them by name only)
         self,
         slices: Sequence[FileSlice],
         markets: Sequence[MarketRow],
         *,
+        facts: Sequence[Fact] = (),
         objects: Objects | None = None,
         threads: int | None = None,
         memory_limit: str | None = None,
@@ -64,6 +68,10 @@ class Duck:
             ) from error
         try:
             self._define(slices, markets)
+            for fact in facts:
+                self._connection.register("given", fact_table(fact))
+                self._connection.execute(f"CREATE TABLE {fact.name} AS FROM given")
+                self._connection.unregister("given")
         except FAULTS as error:
             self.close()
             raise self._fault(error) from error

@@ -8,6 +8,7 @@ import duckdb
 import pyarrow as pa
 
 from schemahub.adapters.duck.views import MarketRow
+from schemahub.core.facts import Fact
 from schemahub.core.trade import PRECISION, SCALE
 
 Relation = duckdb.DuckDBPyRelation
@@ -55,3 +56,21 @@ def market_table(rows: Sequence[MarketRow]) -> pa.Table:
     for name in _MARKETS.names[len(columns) :]:
         columns[name] = [getattr(row, name) for row in rows]
     return pa.table(columns, schema=_MARKETS)
+
+
+_KINDS = {
+    "string": pa.string(),
+    "int64": pa.int64(),
+    "decimal": _INCREMENT,
+    "timestamp": pa.timestamp("us", "UTC"),
+}
+
+
+def fact_table(fact: Fact) -> pa.Table:
+    """A fact with the types of its columns."""
+    schema = pa.schema([(column.name, _KINDS[column.kind]) for column in fact.columns])
+    columns = [[row[n] for row in fact.rows] for n in range(len(fact.columns))]
+    return pa.table(
+        [pa.array(values, field.type) for values, field in zip(columns, schema, strict=True)],
+        schema=schema,
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from types import TracebackType
@@ -36,65 +37,24 @@ class Preview:
     exact: bool
 
 
-class Result:
+class Streamed(ABC):
     """Rows that are read once, in order, by one of `batches`, `arrow`, `rows_text`, ...
 
     `columns` is (name, DuckDB's type) and known at once. Memory is bounded by a few batches,
-    except for `arrow`. While rows are read: ObjectMissing and ObjectCorrupt if a file is gone
-    or broken (what was read before is void), SchemaHubError if memory is short.
+    except for `arrow`.
     """
 
-    def __init__(
-        self,
-        cursor: duckdb.DuckDBPyConnection,
-        fault: Callable[[Exception], SchemaHubError],
-        check: Callable[[], None],
-    ) -> None:
-        self._cursor = cursor
-        self._fault = fault
-        self._check = check
-        self._taken = False
-        self.columns: tuple[tuple[str, str], ...] = tuple(
-            (str(name), str(kind)) for name, kind, *_ in cursor.description or ()
-        )
-        for name, kind in self.columns:
-            if _NOT_IN_ARROW.search(kind):
-                raise UsageError(
-                    f"column {name!r} cannot leave DuckDB as {kind}",
-                    "Arrow has no type for it",
-                    f'write "{name}"::VARCHAR',
-                )
+    columns: tuple[tuple[str, str], ...]
+
+    @abstractmethod
+    def stream(self, rows: int = BATCH_ROWS) -> tuple[pa.Schema, Batches]:
+        """`batches`, and the schema that they have even where there are none."""
 
     def batches(self, rows: int = BATCH_ROWS) -> Batches:
         """Batches of about `rows` rows (at least 1); ends the query when dropped."""
         if rows < 1:
             raise UsageError(f"{rows} rows a batch", "it must be at least 1", "leave it out")
         return self.stream(rows)[1]
-
-    def stream(self, rows: int = BATCH_ROWS) -> tuple[pa.Schema, Batches]:
-        """`batches`, and the schema that they have even where there are none."""
-        if self._taken:
-            raise UsageError("these rows were read already", "a result is read once", "ask again")
-        self._taken = True
-        try:
-            reader = self._cursor.to_arrow_reader(rows)
-        except FAULTS as error:
-            self._cursor.close()
-            raise self._fault(error) from error
-        schema = _utc(reader.schema)
-        return schema, self._drain(reader, schema)
-
-    def _drain(self, reader: pa.RecordBatchReader, schema: pa.Schema) -> Batches:
-        try:
-            with contextlib.closing(reader):
-                for batch in reader:
-                    if batch.num_rows:
-                        yield _as(batch, schema)
-            self._check()
-        except (*FAULTS, OSError, pa.ArrowException) as error:
-            raise self._fault(error) from error
-        finally:
-            self._cursor.close()
 
     def arrow(self) -> pa.Table:
         """All rows in memory. Times with a zone are timestamp(us, UTC)."""
@@ -140,6 +100,60 @@ class Result:
         with pq.ParquetWriter(pa.PythonFile(stream, mode="w"), schema, compression="zstd") as out:
             for batch in batches:
                 out.write_batch(batch)
+
+
+class Result(Streamed):
+    """What DuckDB found.
+
+    While rows are read: ObjectMissing and ObjectCorrupt if a file is gone or broken (what was
+    read before is void), SchemaHubError if memory is short.
+    """
+
+    def __init__(
+        self,
+        cursor: duckdb.DuckDBPyConnection,
+        fault: Callable[[Exception], SchemaHubError],
+        check: Callable[[], None],
+    ) -> None:
+        self._cursor = cursor
+        self._fault = fault
+        self._check = check
+        self._taken = False
+        self.columns: tuple[tuple[str, str], ...] = tuple(
+            (str(name), str(kind)) for name, kind, *_ in cursor.description or ()
+        )
+        for name, kind in self.columns:
+            if _NOT_IN_ARROW.search(kind):
+                raise UsageError(
+                    f"column {name!r} cannot leave DuckDB as {kind}",
+                    "Arrow has no type for it",
+                    f'write "{name}"::VARCHAR',
+                )
+
+    def stream(self, rows: int = BATCH_ROWS) -> tuple[pa.Schema, Batches]:
+        """`batches`, and the schema that they have even where there are none."""
+        if self._taken:
+            raise UsageError("these rows were read already", "a result is read once", "ask again")
+        self._taken = True
+        try:
+            reader = self._cursor.to_arrow_reader(rows)
+        except FAULTS as error:
+            self._cursor.close()
+            raise self._fault(error) from error
+        schema = _utc(reader.schema)
+        return schema, self._drain(reader, schema)
+
+    def _drain(self, reader: pa.RecordBatchReader, schema: pa.Schema) -> Batches:
+        try:
+            with contextlib.closing(reader):
+                for batch in reader:
+                    if batch.num_rows:
+                        yield _as(batch, schema)
+            self._check()
+        except (*FAULTS, OSError, pa.ArrowException) as error:
+            raise self._fault(error) from error
+        finally:
+            self._cursor.close()
 
     def close(self) -> None:
         """Stop the query; rows not read yet are lost."""

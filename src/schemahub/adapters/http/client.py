@@ -18,6 +18,7 @@ from schemahub.adapters.http.wire import OK, Bounds, Reply, Wire, checked
 from schemahub.core.errors import (
     BadAnswer,
     ExchangeError,
+    Interrupted,
     Refused,
     SchemaHubError,
     Throttled,
@@ -31,6 +32,16 @@ from schemahub.ports import Clock, Metrics
 T = TypeVar("T")
 
 _TRY_AGAIN = frozenset({408, 425})
+# What became of a request, by the reason why it failed; of others `_outcome` tells.
+_OUTCOMES = {
+    "timeout": "timeout",
+    "deadline": "timeout",
+    "connect": "connection",
+    "connection": "connection",
+    "tls": "connection",
+    "truncated": "connection",
+    "status_408": "timeout",
+}
 
 
 class HttpClient:
@@ -198,17 +209,24 @@ class HttpClient:
                 retry_after=failed.retry_after,
                 seconds=round(self._clock.monotonic() - started, 6),
             )
+            self._end(_OUTCOMES.get(failed.reason) or _outcome(failed))
             self._last_cause = failed.cause
             wait = failed.retry_after
             if wait is None and failed.outcome is Outcome.THROTTLED:
                 wait = self._penalty or None
             self._report(turn, failed.outcome, wait)
             raise
-        except SchemaHubError:
+        except SchemaHubError as error:
+            if not isinstance(error, Interrupted):
+                self._end("bad_answer" if isinstance(error, BadAnswer) else "refused")
             self._report(turn, Outcome.ANSWERED)
             raise
+        self._end("ok")
         self._report(turn, Outcome.ANSWERED)
         return result
+
+    def _end(self, outcome: str) -> None:
+        self._metrics.emit("request.ended", outcome=outcome)
 
     def _report(self, turn: Turn, outcome: Outcome, retry_after: float | None = None) -> None:
         with self._lock:
@@ -271,6 +289,12 @@ def _accepted(read: Callable[[Answer], T], answer: Answer) -> T:
         outcome = Outcome.THROTTLED if bad.throttled else Outcome.FAILED
         reason = "throttled" if bad.throttled else "bad_answer"
         raise Failed(reason, str(bad), outcome, bad=bad) from bad
+
+
+def _outcome(failed: Failed) -> str:
+    if failed.outcome is Outcome.THROTTLED:
+        return "throttled"
+    return "server_error" if failed.reason.startswith("status_") else "bad_answer"
 
 
 def _moment(text: str) -> datetime | None:
