@@ -232,3 +232,12 @@ def test_a_bucket_is_published_to_a_rest_catalog(
     )  # fmt: skip
     rows = catalog.load_table(("schemahub", "trades")).scan().to_arrow()
     assert sorted(rows["trade_id"].to_pylist()) == list(range(1, 1_501))
+
+
+def test_files_for_snowflake_name_the_live_parts(fetched: World) -> None:
+    sql = fetched.ok("files", "--format", "snowflake").out
+    for path in fetched.ok("files").out.splitlines():
+        assert f"'file://{Path(path).resolve()}'" in sql
+    assert "MERGE INTO trades" in sql
+    assert fetched.run("files", "--format", "snowflake-iceberg").code == 2
+    assert fetched.run("files", "--format", "snowflake", "--json").code == 2
