@@ -206,6 +206,7 @@ def test_a_bucket_is_published_to_glue_by_two_at_once(
     assert "nothing was removed" in said_now.err
 
 
+@pytest.mark.filterwarnings("ignore:Deprecated in 0.8.0:DeprecationWarning")  # of its OAuth
 def test_a_bucket_is_published_to_a_rest_catalog(
     bucket: S3World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
