@@ -51,6 +51,13 @@ class S3Server:
     def __post_init__(self) -> None:
         self.client = client(self.url)
 
+    @property
+    def iceberg(self) -> str:
+        """Where SeaweedFS's Iceberg REST catalog answers."""
+        flag = "-s3.port.iceberg="
+        (port,) = (one.removeprefix(flag) for one in self.arguments if one.startswith(flag))
+        return f"http://127.0.0.1:{port}"
+
     def prefix(self) -> str:
         return f"lake-{os.getpid()}-{next(_NEW)}"
 

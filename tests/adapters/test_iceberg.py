@@ -218,4 +218,5 @@ def test_a_table_in_the_place_of_a_view_is_left_alone(catalog: IcebergCatalog, t
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: str(view.name))
 def test_a_view_is_what_athena_reads(view: Any) -> None:
     parsed = sqlglot.parse_one(view.query, dialect="athena")
+    assert isinstance(parsed, sqlglot.exp.Select)
     assert [one.alias_or_name for one in parsed.selects] == [name for name, _, _ in view.columns]

@@ -294,7 +294,8 @@ class IcebergCatalog:
             return self._catalog.create_table(
                 identifier,
                 schema,
-                location=f"{self.place.own}/{name}",
+                # A REST catalog has a warehouse of its own, and may refuse any other place.
+                location=None if self.place.kind == "rest" else f"{self.place.own}/{name}",
                 partition_spec=spec,
                 properties=properties(schema) | {"format-version": str(FORMAT)},
             )
