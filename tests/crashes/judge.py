@@ -40,7 +40,7 @@ BARS = re.compile(rf"bars_1m/v(\d+)/exchange=coinbase/symbol=([A-Z-]+)/{_N}-{_N}
 MARK = re.compile(r"unified_trades/v(\d+)/exchange=coinbase/(PLAN|COMPLETE)")
 SMALL = re.compile(
     rf"raw_coinbase_trades/[A-Z-]+/{_N}\.origin|checkpoints/coinbase/[A-Z-]+\.json"
-    r"|runs/\d{4}-\d\d-\d\d/\w+\.json|leases/.*\.json"
+    r"|(?:runs|quality)/\d{4}-\d\d-\d\d/\w+\.json|leases/.*\.json"
 )
 NOTE = re.compile(rf"checkpoints/coinbase/[A-Z-]+\.bad/{_N}-{_N}\.bad\d+")
 PROBE = re.compile(r"probe-\w+")

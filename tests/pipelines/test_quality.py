@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -180,3 +182,16 @@ def test_warnings_and_notes_do_not_fail_a_run() -> None:
         run = job(one="complete")
         run.judge(judged(lambda: rows(ONE), severity).run("r"))
         assert run.exit_code == 0
+
+
+def test_it_needs_nothing_but_the_standard_library() -> None:
+    """So a small place that has no more can run it."""
+    code = (
+        "import sys; before = set(sys.modules)\n"
+        "import schemahub.pipelines.quality, schemahub.adapters.checks as own\n"
+        "assert len(own.checks()) == 16\n"
+        "new = {name.partition('.')[0] for name in set(sys.modules) - before}\n"
+        "print(*sorted(new - sys.stdlib_module_names - {'schemahub'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
