@@ -59,7 +59,7 @@ resource "aws_ecs_task_definition" "task" {
 
   container_definitions = jsonencode([{
     name                   = "schemahub"
-    image                  = "${aws_ecr_repository.image.repository_url}:${var.image_tag}"
+    image                  = local.image
     command                = each.value.command
     essential              = true
     user                   = var.container_user

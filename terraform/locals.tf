@@ -22,6 +22,7 @@ locals {
     images    = "arn:${local.partition}:ecr:${var.region}:${local.account}:repository/${var.name}"
   }
 
+  image            = "${local.account}.dkr.ecr.${var.region}.${data.aws_partition.current.dns_suffix}/${var.name}:${var.image_tag}"
   leases_table     = "${var.name}-leases"
   workgroup        = var.name
   quality_function = "${var.name}-quality"

@@ -5,7 +5,7 @@ output "lake" {
 
 output "image" {
   description = "The image that the tasks run, once it is pushed."
-  value       = "${aws_ecr_repository.image.repository_url}:${var.image_tag}"
+  value       = local.image
 }
 
 output "dashboard" {
@@ -18,8 +18,8 @@ output "dashboard" {
 output "push_image" {
   description = "1. Build the image and push it (from the folder terraform/)."
   value       = <<-SH
-    aws ecr get-login-password --region ${var.region} | docker login --username AWS --password-stdin ${split("/", aws_ecr_repository.image.repository_url)[0]}
-    docker buildx build --platform ${var.architecture == "ARM64" ? "linux/arm64" : "linux/amd64"} --provenance=false -t ${aws_ecr_repository.image.repository_url}:${var.image_tag} --push ..
+    aws ecr get-login-password --region ${var.region} | docker login --username AWS --password-stdin ${split("/", local.image)[0]}
+    docker buildx build --platform ${var.architecture == "ARM64" ? "linux/arm64" : "linux/amd64"} --provenance=false -t ${local.image} --push ..
   SH
 }
 
