@@ -6,12 +6,16 @@ copy, so that neither a lock file nor a state of the mirror's ever lies beside t
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import re
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -28,7 +32,7 @@ _TYPES = re.compile(r'^(?:resource|data) "(\w+)"', re.MULTILINE)
 _LEFT_OUT = shutil.ignore_patterns(".terraform*", ".build", "*.tfstate*", "terraform.tfvars", "*.tfplan")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Refused(Exception):
     """Terraform itself found a mistake; what it said."""
 
@@ -89,17 +93,31 @@ def _template() -> tuple[Path, Path]:
     code = [path.read_bytes() for path in sorted(MIRROR.glob("*.py"))]
     digest = hashlib.sha256(b"\0".join([*texts.values(), *code, str(python).encode()])).hexdigest()[:16]
     kept = ROOT / ".venv" / "terraform-mirror" if (ROOT / ".venv").is_dir() else _scratch()
+    kept.mkdir(parents=True, exist_ok=True)
     mirror, template = kept / f"mirror-{digest}", kept / f"copy-{digest}"
+    with _alone(kept):
+        _make(python, mirror, template, texts)
+    return mirror / "terraformrc", template
+
+
+def _make(python: Path, mirror: Path, template: Path, texts: dict[Path, bytes]) -> None:
     if not template.is_dir():
         types = sorted({name for text in texts.values() for name in _TYPES.findall(text.decode())})
         config = _mirror(python, mirror, types)
-        made = kept / f"copy-{digest}.{os.getpid()}"
+        made = template.with_suffix(f".{os.getpid()}")
         shutil.copytree(SOURCE, made / "terraform", ignore=_LEFT_OUT)
         (made / "src").mkdir()
         (made / "src" / "README").write_text("what the function is zipped from stands here\n")
         Copy(made / "terraform", config).run("init", "-no-color", "-input=false", "-backend=false")
         made.rename(template)
-    return mirror / "terraformrc", template
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process at a time: whoever comes second finds it made."""
+    with (folder / "terraform-mirror.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _mirror(python: Path, folder: Path, types: list[str]) -> Path:
@@ -149,8 +167,6 @@ def _python() -> Path:
 
 @cache
 def _scratch() -> Path:
-    import tempfile
-
     place = Path(tempfile.gettempdir()) / f"terraform-mirror-{os.getuid()}"
     place.mkdir(mode=0o700, exist_ok=True)
     return place
