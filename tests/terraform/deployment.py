@@ -29,7 +29,9 @@ MIRROR = Path(__file__).parent / "mirror"
 Plan = dict[str, Any]
 
 _TYPES = re.compile(r'^(?:resource|data) "(\w+)"', re.MULTILINE)
-_LEFT_OUT = shutil.ignore_patterns(".terraform*", ".build", "*.tfstate*", "terraform.tfvars", "*.tfplan")
+_LEFT_OUT = shutil.ignore_patterns(
+    ".terraform*", ".build", "*.tfstate*", "terraform.tfvars", "*.tfplan"
+)
 
 
 @dataclass
@@ -50,7 +52,7 @@ class Copy:
     config: Path
 
     def change(self, file: str, old: str, new: str) -> None:
-        """Plants a mistake. The text must be there exactly once: a mistake that is not planted proves nothing."""
+        """Plants a mistake where `old` stands, which must be exactly once: else it proves nothing."""
         path = self.folder / file
         text = path.read_text()
         assert text.count(old) == 1, f"{file} holds {old!r} {text.count(old)} times"
@@ -89,9 +91,15 @@ def copy(into: Path) -> Copy:
 @cache
 def _template() -> tuple[Path, Path]:
     python = _python()
-    texts = {path: path.read_bytes() for path in sorted(SOURCE.rglob("*.tf*")) if ".terraform" not in path.parts}
+    texts = {
+        path: path.read_bytes()
+        for path in sorted(SOURCE.rglob("*.tf*"))
+        if ".terraform" not in path.parts
+    }
     code = [path.read_bytes() for path in sorted(MIRROR.glob("*.py"))]
-    digest = hashlib.sha256(b"\0".join([*texts.values(), *code, str(python).encode()])).hexdigest()[:16]
+    digest = hashlib.sha256(b"\0".join([*texts.values(), *code, str(python).encode()])).hexdigest()[
+        :16
+    ]
     kept = ROOT / ".venv" / "terraform-mirror" if (ROOT / ".venv").is_dir() else _scratch()
     kept.mkdir(parents=True, exist_ok=True)
     mirror, template = kept / f"mirror-{digest}", kept / f"copy-{digest}"
@@ -137,12 +145,19 @@ def _mirror(python: Path, folder: Path, types: list[str]) -> Path:
         )
         plugin.chmod(0o755)
     config = folder / "terraformrc"
-    config.write_text(f'provider_installation {{\n  filesystem_mirror {{ path = "{folder}" }}\n}}\n')
+    config.write_text(
+        f'provider_installation {{\n  filesystem_mirror {{ path = "{folder}" }}\n}}\n'
+    )
     return config
 
 
 def _platform() -> str:
-    told = subprocess.run([_terraform(), "version", "-json"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+    told = subprocess.run(
+        [_terraform(), "version", "-json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        check=True,
+    )
     return str(json.loads(told.stdout)["platform"])
 
 
@@ -178,7 +193,11 @@ def _scratch() -> Path:
 def resources(plan: Plan, kind: str) -> dict[str, dict[str, Any]]:
     """What is planned of a type: values by address."""
     found = plan["planned_values"]["root_module"].get("resources", [])
-    return {one["address"]: one["values"] for one in found if one["type"] == kind and one["mode"] == "managed"}
+    return {
+        one["address"]: one["values"]
+        for one in found
+        if one["type"] == kind and one["mode"] == "managed"
+    }
 
 
 def document(text: object) -> dict[str, Any]:

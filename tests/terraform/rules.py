@@ -11,34 +11,14 @@ from functools import cache
 from typing import Any
 
 import botocore.session
-import sqlglot
-from click import Command, Group
+from click import ClickException, Command, Group
 
 from schemahub.cli.main import cli
 from schemahub.core.errors import SchemaHubError
 from schemahub.core.settings import layer, unknown_variables
-from schemahub.core.trade import UNIFIED_SCHEMA
 from tests.terraform.deployment import Plan, document, resources
+from tests.terraform.rules_watch import alarms, athena, dashboard, logs, queries, tables
 
-# What the program tells CloudWatch, by the dimension it may be told with.
-PER_RUN = {
-    "RunsOk", "RunsFailed", "RunSeconds", "TradesIngested", "MarketsProcessed", "MarketsFailed",
-    "PartsWritten", "RowsWritten", "RowsQuarantined", "BytesStored",
-}  # fmt: skip
-PER_EXCHANGE = {
-    "RequestsOk", "RequestsThrottled", "RequestsServerError", "RequestsTimeout",
-    "RequestsConnection", "ResponseSeconds", "BreakerOpened", "BreakerOpen",
-}  # fmt: skip
-OF_QUALITY = {
-    "HealthScore", "ChecksFailed", "ChecksWarned", "MissingTrades", "CompletenessPercent",
-    "TotalTrades", "ParquetBytes", "RawBytes", "ActiveMarkets", "SpanDays", "TradesPerDay",
-    "OldestMarketSeconds", "QualitySeconds",
-}  # fmt: skip
-OF_AWS = {
-    ("AWS/Lambda", "Errors", ("FunctionName",)),
-    ("AWS/Lambda", "Invocations", ("FunctionName",)),
-    ("AWS/SQS", "ApproximateNumberOfMessagesVisible", ("QueueName",)),
-}
 # Permissions that are no operation of an API, or not of that name.
 ACTIONS = {
     "s3": {"ListBucket", "GetObject", "PutObject", "DeleteObject", "GetBucketLocation",
@@ -47,8 +27,7 @@ ACTIONS = {
     "lambda": {"InvokeFunction"},
     "dynamodb": {"GetItem", "UpdateItem", "DeleteItem", "Scan"},
 }  # fmt: skip
-RETENTIONS = {1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557,
-              2922, 3288, 3653}  # fmt: skip
+TMP = "/tmp"  # noqa: S108  (of the container)
 MEMORY = {
     256: [512, 1024, 2048],
     **{cpu: range(low, high + 1, step) for cpu, low, high, step in (
@@ -106,7 +85,7 @@ def containers(plan: Plan) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]
 
 def tasks(plan: Plan) -> Found:
     found = list(containers(plan))
-    if len(found) != 5:  # noqa: PLR2004  (ingest, transform, run, compact, repair)
+    if len(found) != 5:  # ingest, transform, run, compact, repair
         yield f"{len(found)} containers"
     for address, task, one in found:
         if int(task["memory"]) not in MEMORY.get(int(task["cpu"]), []):
@@ -115,10 +94,10 @@ def tasks(plan: Plan) -> Found:
             yield f"{address}: its root can be written"
         if str(one.get("user", "0")).split(":")[0] in {"", "0", "root"}:
             yield f"{address}: runs as root"
-        if not 5 < one.get("stopTimeout", 0) <= 120:  # noqa: PLR2004  (Fargate's most; ours is 5)
+        if not 5 < one.get("stopTimeout", 0) <= 120:  # Fargate's most; ours is 5
             yield f"{address}: stopTimeout {one.get('stopTimeout')}"
         volumes = {each["name"] for each in task["volume"]}
-        if {"/tmp"} != {each["containerPath"] for each in one["mountPoints"]} or not volumes:
+        if [each["containerPath"] for each in one["mountPoints"]] != [TMP] or not volumes:
             yield f"{address}: nowhere to write"
         if one["image"].endswith(":latest") or ":" not in one["image"]:
             yield f"{address}: {one['image']} does not say which image"
@@ -138,7 +117,7 @@ def commands(plan: Plan) -> Found:
             continue
         try:
             command.make_context("schemahub", list(words), resilient_parsing=False).close()
-        except (Exception,) as error:  # noqa: BLE001  (whatever click says of it is the finding)
+        except (ClickException, SchemaHubError) as error:
             yield f"{address}: {one['command']}: {error}"
 
 
@@ -148,7 +127,8 @@ def environment(plan: Plan) -> Found:
     for address, one in resources(plan, "aws_lambda_function").items():
         environments[address] = one["environment"][0]["variables"]
     wanted = {"S3_BUCKET", "DYNAMODB_LOCKS_TABLE", "SCHEMAHUB_DATABASE", "SCHEMAHUB_CATALOG",
-              "SCHEMAHUB_PUBLISH", "SCHEMAHUB_ATHENA_WORKGROUP", "SCHEMAHUB_ATHENA_OUTPUT"}  # fmt: skip
+              "SCHEMAHUB_PUBLISH", "SCHEMAHUB_ATHENA_WORKGROUP",
+              "SCHEMAHUB_ATHENA_OUTPUT"}  # fmt: skip
     for address, variables in environments.items():
         if wanted - set(variables):
             yield f"{address} lacks {sorted(wanted - set(variables))}"
@@ -267,113 +247,12 @@ def network(plan: Plan) -> Found:
     for address, one in resources(plan, "aws_vpc_security_group_egress_rule").items():
         if (one["ip_protocol"], one["from_port"], one["to_port"]) != ("tcp", 443, 443):
             yield f"{address}: more than HTTPS goes out"
-    services = {one["service_name"].rpartition(".")[2] for one in resources(plan, "aws_vpc_endpoint").values()}
+    services = {
+        one["service_name"].rpartition(".")[2]
+        for one in resources(plan, "aws_vpc_endpoint").values()
+    }
     if services != {"s3", "dynamodb"}:
         yield f"endpoints: {sorted(services)}"
-
-
-# ---------------------------------------------------------------- tables and watching
-
-
-def tables(plan: Plan) -> Found:
-    for address, one in resources(plan, "aws_dynamodb_table").items():
-        named = {each["name"]: each["type"] for each in one["attribute"]}
-        if one["hash_key"] != "name" or named != {"name": "S"}:
-            yield f"{address}: its key is {one['hash_key']} of {named}"
-        if [(each["attribute_name"], each["enabled"]) for each in one["ttl"]] != [("expires_ttl", True)]:
-            yield f"{address}: nothing expires"
-        if one["billing_mode"] != "PAY_PER_REQUEST":
-            yield f"{address}: {one['billing_mode']}"
-    iceberg = resources(plan, "aws_glue_catalog_table")["aws_glue_catalog_table.trades"]
-    table = iceberg["open_table_format_input"][0]["iceberg_input"][0]["iceberg_table_input"][0]
-    types = {"string": "string", "int64": "long", "decimal": "decimal(38,12)", "timestamp": "timestamptz"}
-    wanted = [(n, c.name, f'"{types[c.kind]}"', not c.nullable) for n, c in enumerate(UNIFIED_SCHEMA, 1)]
-    fields = table["schema"][0]["fields"]
-    if [(each["id"], each["name"], each["type"], each["required"]) for each in fields] != wanted:
-        yield "trades: not UNIFIED_SCHEMA"
-    parts = [(each["name"], each["source_id"], each["transform"]) for each in table["partition_spec"][0]["fields"]]
-    if parts != [("exchange", 1, "identity"), ("symbol", 2, "identity")]:
-        yield f"trades: partitioned by {parts}"
-
-
-def logs(plan: Plan) -> Found:
-    for address, one in resources(plan, "aws_cloudwatch_log_group").items():
-        if one["retention_in_days"] not in RETENTIONS:
-            yield f"{address}: {one['retention_in_days']} days"
-
-
-def is_told(namespace: str, name: str, dimensions: tuple[str, ...]) -> bool:
-    """Whether anybody tells this metric with these dimensions."""
-    if namespace != "SchemaHub":
-        return (namespace, name, dimensions) in OF_AWS
-    return {
-        (): name in PER_RUN | OF_QUALITY, ("command",): name in PER_RUN, ("exchange",): name in PER_EXCHANGE,
-    }.get(dimensions, False)  # fmt: skip
-
-
-def alarms(plan: Plan) -> Found:
-    found = resources(plan, "aws_cloudwatch_metric_alarm")
-    for address, one in found.items():
-        dimensions = tuple(sorted(one["dimensions"] or {}))
-        if not is_told(one["namespace"], one["metric_name"], dimensions):
-            yield f"{address}: nobody tells {one['metric_name']} by {dimensions}"
-        # CloudWatch looks back a day; a week where a period is an hour or longer.
-        most = 604800 if one["period"] >= 3600 else 86400  # noqa: PLR2004
-        if one["period"] % 60 or one["period"] * one["evaluation_periods"] > most:
-            yield f"{address}: {one['evaluation_periods']} of {one['period']} s"
-    watched = {one["metric_name"] for one in found.values()}
-    missing = {"RunsOk", "RunsFailed", "OldestMarketSeconds", "MissingTrades", "BreakerOpen", "HealthScore"} - watched
-    if missing:
-        yield f"nobody watches {sorted(missing)}"
-    absent = [one["treat_missing_data"] for one in found.values() if one["metric_name"] == "RunsOk"]
-    if absent != ["breaching"]:
-        yield "a run that never happens is not told"
-
-
-def dashboard(plan: Plan) -> Found:
-    widgets = document(resources(plan, "aws_cloudwatch_dashboard")["aws_cloudwatch_dashboard.main"]["dashboard_body"])["widgets"]
-    taken: set[tuple[int, int]] = set()
-    drawn = set()
-    for one in widgets:
-        title = one["properties"].get("title")
-        cells = {(x, y) for x in range(one["x"], one["x"] + one["width"]) for y in range(one["y"], one["y"] + one["height"])}
-        if any(x > 23 for x, _ in cells):  # noqa: PLR2004  (24 columns)
-            yield f"{title}: off the page"
-        if cells & taken:
-            yield f"{title}: over another"
-        taken |= cells
-        for metric in one["properties"].get("metrics", []):
-            words = [word for word in metric if isinstance(word, str)]
-            if words and not is_told(words[0], words[1], tuple(words[2::2])):
-                yield f"{title}: nobody tells {words}"
-            drawn |= set(words[1:2])
-        if one["type"] == "log" and not one["properties"]["query"].startswith("SOURCE '/schemahub/tasks' | "):
-            yield f"{title}: of which log?"
-    wanted = PER_EXCHANGE | OF_QUALITY | (PER_RUN - {"PartsWritten"})
-    if wanted - drawn:
-        yield f"nobody draws {sorted(wanted - drawn)}"
-
-
-def queries(plan: Plan) -> Found:
-    for address, one in resources(plan, "aws_athena_named_query").items():
-        try:
-            parsed = sqlglot.parse(one["query"], dialect="athena")
-        except sqlglot.errors.ParseError as error:
-            yield f"{address}: {error}"
-            continue
-        if len(parsed) != 1 or not isinstance(parsed[0], sqlglot.exp.Select):
-            yield f"{address}: is not one SELECT"
-        if len(one["description"]) < 10:  # noqa: PLR2004
-            yield f"{address}: does not say what it answers"
-
-
-def athena(plan: Plan) -> Found:
-    for address, one in resources(plan, "aws_athena_workgroup").items():
-        said = one["configuration"][0]
-        if not said["enforce_workgroup_configuration"]:
-            yield f"{address}: its limits do not hold"
-        if not 10_000_000 <= (said["bytes_scanned_cutoff_per_query"] or 0):
-            yield f"{address}: no limit"
 
 
 RULES: dict[str, Callable[[Plan], Found]] = {

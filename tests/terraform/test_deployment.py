@@ -115,7 +115,9 @@ def test_a_planted_mistake_is_found(tmp_path: Path, name: str) -> None:
 
 def skipped() -> dict[str, str]:
     lines = (SOURCE / ".checkov.yaml").read_text().splitlines()
-    found = [re.fullmatch(r"  - (CKV\w+)\s+# (.+)", line) for line in lines if line.startswith("  - ")]
+    found = [
+        re.fullmatch(r"  - (CKV\w+)\s+# (.+)", line) for line in lines if line.startswith("  - ")
+    ]
     assert all(found), "a skip without a reason"
     return {one[1]: one[2] for one in found if one}
 

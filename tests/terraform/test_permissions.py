@@ -27,7 +27,11 @@ SPARED = {
 
 def grants(plan: Plan, role: str) -> list[tuple[str, str]]:
     """(action, ARN with wildcards) that a task's role allows; `quality` is the function's."""
-    address = "aws_iam_role_policy.quality" if role == "quality" else f'aws_iam_role_policy.task["{role}"]'
+    address = (
+        "aws_iam_role_policy.quality"
+        if role == "quality"
+        else f'aws_iam_role_policy.task["{role}"]'
+    )
     return [
         (action, arn)
         for one in policies(plan)[address]
@@ -53,17 +57,23 @@ def compare(
 def _covers(pattern: str, arn: str) -> bool:
     """Region and account of a need are not known (`*`): those parts are not compared."""
     mine, theirs = pattern.split(":", 5), arn.split(":", 5)
-    if len(mine) < 6 or len(theirs) < 6:  # noqa: PLR2004
+    if len(mine) < 6 or len(theirs) < 6:
         return pattern == arn
-    alike = all(a == b or b == "*" for a, b in zip(mine[:5], theirs[:5], strict=True))
+    alike = all(b in (a, "*") for a, b in zip(mine[:5], theirs[:5], strict=True))
     return alike and fnmatchcase(theirs[5], mine[5])
 
 
-GRANTED = [("s3:PutObject", "arn:aws:s3:::b/lake/raw_*/*"), ("glue:GetTable", "arn:aws:glue:eu-central-1:1:table/d/*")]
+GRANTED = [
+    ("s3:PutObject", "arn:aws:s3:::b/lake/raw_*/*"),
+    ("glue:GetTable", "arn:aws:glue:eu-central-1:1:table/d/*"),
+]
 
 
 def test_what_is_covered_is_well() -> None:
-    needs = [("s3:PutObject", "arn:aws:s3:::b/lake/raw_x_trades/A/1"), ("glue:GetTable", "arn:aws:glue:*:*:table/d/trades")]
+    needs = [
+        ("s3:PutObject", "arn:aws:s3:::b/lake/raw_x_trades/A/1"),
+        ("glue:GetTable", "arn:aws:glue:*:*:table/d/trades"),
+    ]
     assert list(compare(needs, GRANTED, {})) == []
 
 

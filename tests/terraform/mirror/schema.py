@@ -20,7 +20,10 @@ from pathlib import Path
 from typing import Any
 
 Json = dict[str, Any]
-_LINK = re.compile(r"/providers/hashicorp/\w+/(?P<version>[\d.]+)/docs/(?P<kind>resources|data-sources)/(?P<page>\w+) (?P<type>\w+)\}")
+_LINK = re.compile(
+    r"/providers/hashicorp/\w+/(?P<version>[\d.]+)/docs"
+    r"/(?P<kind>resources|data-sources)/\w+ (?P<type>\w+)\}"
+)
 _ANCHOR = re.compile(r"/docs[\w/-]*#(?P<name>\w+) ")
 _PLAIN = {"string": "string", "number": "number", "boolean": "bool", "any": "dynamic"}
 # Computed attributes are linked nowhere; these are not spelt as their names in the binding.
@@ -70,7 +73,7 @@ class Assembly:
             told = f"{about.get('summary', '')} {about.get('remarks', '')}"
             anchor = _ANCHOR.search(told)
             name = anchor["name"] if anchor else _snake(one["name"])
-            # Inherited: count, provider, lifecycle and the like are Terraform's, not the provider's.
+            # Inherited ones (count, provider, lifecycle) are Terraform's, not the provider's.
             if anchor is None or name in _OWN:
                 continue
             if about.get("summary", "").startswith(f"{name} block"):
@@ -95,7 +98,12 @@ class Assembly:
             plain = self._type(one["type"])
             if plain == "?":
                 continue
-            attributes[name] = {"type": plain, "required": False, "optional": False, "computed": True}
+            attributes[name] = {
+                "type": plain,
+                "required": False,
+                "optional": False,
+                "computed": True,
+            }
         return {"attributes": attributes, "blocks": blocks}
 
     def _properties(self, name: str) -> list[Json]:
@@ -103,7 +111,9 @@ class Assembly:
         return [each for each in one.get("properties", []) if not each.get("static")]
 
     def _reference(self, interface: str) -> str | None:
-        return f"{interface}OutputReference" if f"{interface}OutputReference" in self.types else None
+        return (
+            f"{interface}OutputReference" if f"{interface}OutputReference" in self.types else None
+        )
 
     def _kind(self, told: Json) -> tuple[str, bool]:
         """The interface that a block's property takes, and whether a list of it."""
@@ -117,7 +127,9 @@ class Assembly:
     def _type(self, told: Json) -> Any:
         """As Terraform writes types; `?` for what only a program can use."""
         if "union" in told:
-            return next((found for one in told["union"]["types"] if (found := self._type(one)) != "?"), "?")
+            return next(
+                (found for one in told["union"]["types"] if (found := self._type(one)) != "?"), "?"
+            )
         if "primitive" in told:
             return _PLAIN.get(told["primitive"], "dynamic")
         if "collection" in told:
@@ -126,10 +138,16 @@ class Assembly:
             return "?" if inner == "?" else [kind, inner]
         name = told.get("fqn", "")
         if name.endswith("Map") and name.startswith("cdktn."):
-            return ["map", {"cdktn.BooleanMap": "bool", "cdktn.NumberMap": "number"}.get(name, "string")]
+            return [
+                "map",
+                {"cdktn.BooleanMap": "bool", "cdktn.NumberMap": "number"}.get(name, "string"),
+            ]
         if name.startswith("@") and self.types.get(name, {}).get("kind") == "interface":
             inner_block = self.block(name, self._reference(name))
-            return ["object", {key: each["type"] for key, each in inner_block["attributes"].items()}]
+            return [
+                "object",
+                {key: each["type"] for key, each in inner_block["attributes"].items()},
+            ]
         return "?"
 
 
