@@ -52,7 +52,7 @@ class Copy:
     config: Path
 
     def change(self, file: str, old: str, new: str) -> None:
-        """Plants a mistake where `old` stands, which must be exactly once: else it proves nothing."""
+        """Plants a mistake in place of `old`, which must be there exactly once."""
         path = self.folder / file
         text = path.read_text()
         assert text.count(old) == 1, f"{file} holds {old!r} {text.count(old)} times"

@@ -111,7 +111,15 @@ class Provider(plugin_rpc.ProviderServicer):  # type: ignore[misc]
         return pb.ValidateProviderConfig.Response()
 
     def ValidateResourceConfig(self, request: Any, context: Any) -> Any:
-        return pb.ValidateResourceConfig.Response()
+        block = self.document["resources"][request.type_name]
+        given = decoded(request.config)
+        return pb.ValidateResourceConfig.Response(
+            diagnostics=[
+                pb.Diagnostic(severity=pb.Diagnostic.ERROR, summary=f"{name} is decided by AWS")
+                for name, one in block["attributes"].items()
+                if not one["required"] and not one["optional"] and given.get(name) is not None
+            ]
+        )
 
     def ValidateDataResourceConfig(self, request: Any, context: Any) -> Any:
         return pb.ValidateDataResourceConfig.Response()
