@@ -41,7 +41,7 @@ test: $(venv)/.dev ## Run the tests but for the heavy ones (WORKERS=2, ARGS="-k 
 	@$(py) -m pytest -n $(WORKERS) --dist worksteal -q -m "not heavy" $(ARGS)
 
 .PHONY: heavy
-heavy: $(venv)/.dev $(venv)/.spark ## Run the heavy tests: crashes, damage, simulation, Spark (needs Java 17); those about load one at a time
+heavy: $(venv)/.dev $(venv)/.spark $(venv)/.terraform $(venv)/.checkov ## Run the heavy tests: crashes, damage, simulation, Spark (needs Java 17), Terraform (needs terraform 1.11); those about load one at a time
 	@$(py) -m pytest -n $(WORKERS) --dist loadgroup -q -m "heavy and not alone" $(ARGS)
 	@$(py) -m pytest -q -m alone $(ARGS)
 
@@ -128,4 +128,11 @@ $(venv)/.dev: requirements/dev.txt $(venv)/.package
 $(venv)/.spark: requirements/spark.txt $(venv)/.package
 	@echo "installing pinned Spark into $(venv) with $(if $(uv),uv,pip)" >&2
 	@$(install) --require-hashes --no-build-isolation -r $<
+	@touch $@
+
+# Environments of their own: the bindings of providers are large, and checkov pins what others need.
+$(venv)/.terraform $(venv)/.checkov: $(venv)/.%: requirements/%.txt $(venv)/.python
+	@echo "installing pinned $* into $(venv)/$* with $(if $(uv),uv,pip)" >&2
+	@$(if $(uv),$(uv) venv --quiet --clear --python $(py),$(py) -m venv --clear) $(venv)/$*
+	@$(if $(uv),$(uv) pip install --quiet --python $(venv)/$*/bin/python,$(venv)/$*/bin/python -m pip install --quiet --no-input --disable-pip-version-check) --require-hashes -r $<
 	@touch $@

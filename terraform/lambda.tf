@@ -1,0 +1,50 @@
+# The quality checks, through Athena. The function is the program's own source and Python's
+# standard library with boto3: no image needs to be there for it.
+
+data "archive_file" "source" {
+  type             = "zip"
+  source_dir       = "${path.module}/../src"
+  output_path      = "${path.module}/.build/schemahub.zip"
+  output_file_mode = "0644"
+  # What a checkout grows; without it the same source is the same zip.
+  excludes = ["**/__pycache__/**", "**/*.pyc", "**/.mypy_cache/**", "**/.ruff_cache/**", "**/*.egg-info/**"]
+}
+
+resource "aws_lambda_function" "quality" {
+  function_name    = local.quality_function
+  description      = "Checks the published table through Athena; metrics, and a report in the lake"
+  role             = aws_iam_role.quality.arn
+  filename         = data.archive_file.source.output_path
+  source_code_hash = data.archive_file.source.output_base64sha256
+  handler          = "schemahub.aws.quality.handler"
+  runtime          = "python3.13"
+  architectures    = ["arm64"]
+  memory_size      = var.lambda_memory
+  # The most there is: a dozen queries one after another, each with its place in Athena's queue.
+  timeout     = 900
+  kms_key_arn = var.kms_key_arn
+
+  environment {
+    # AWS_REGION is set by Lambda itself and may not be set here.
+    variables = local.environment
+  }
+
+  dead_letter_config {
+    target_arn = aws_sqs_queue.dead_letters.arn
+  }
+
+  logging_config {
+    # The lines are JSON already, and metrics are read from them as they are.
+    log_format = "Text"
+    log_group  = aws_cloudwatch_log_group.quality.name
+  }
+
+  depends_on = [aws_iam_role_policy.quality]
+}
+
+# A second try, an hour at most after the first; then the event goes to the dead letters.
+resource "aws_lambda_function_event_invoke_config" "quality" {
+  function_name                = aws_lambda_function.quality.function_name
+  maximum_retry_attempts       = 1
+  maximum_event_age_in_seconds = 3600
+}
