@@ -55,9 +55,10 @@ def transpiled(statement: str) -> str:
     if any(not each.expressions for each in tree.find_all(exp.Select)):
         raise Malformed("line 1:1: mismatched input 'FROM'")  # DuckDB would read all columns
     _check_aliases(tree)
-    return tree.transform(_as_trino).sql(
+    told: str = tree.transform(_as_trino).sql(
         dialect="duckdb", unsupported_level=sqlglot.ErrorLevel.RAISE
     )
+    return told
 
 
 def _as_trino(node: exp.Expression) -> exp.Expression:

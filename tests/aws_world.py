@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import awslambdaric
 import pytest
 
 import schemahub
@@ -149,11 +150,5 @@ def _runtime(folder: Path) -> None:
         origin = Path(found.origin)
         path = origin.parent if origin.name == "__init__.py" else origin
         (folder / path.name).symlink_to(path)
-    for path in (
-        Path(importlib.util.find_spec("awslambdaric").origin)
-        .parents[1]
-        .glob(  # type: ignore[union-attr, arg-type]
-            "runtime_client*"
-        )
-    ):
+    for path in Path(awslambdaric.__file__).parents[1].glob("runtime_client*"):
         (folder / path.name).symlink_to(path)

@@ -176,4 +176,7 @@ def from_athena(statement: str) -> str:
             return exp.Anonymous(this="date_sub", expressions=[unit, node.expression, node.this])
         return node
 
-    return tree.transform(fix).sql(dialect="duckdb", unsupported_level=sqlglot.ErrorLevel.RAISE)
+    told: str = tree.transform(fix).sql(
+        dialect="duckdb", unsupported_level=sqlglot.ErrorLevel.RAISE
+    )
+    return told

@@ -18,8 +18,10 @@ import schemahub
 from schemahub.adapters.duck import FileSlice, MarketRow
 from schemahub.api import Instant, Lake
 from schemahub.core.errors import ObjectMissing, UsageError
+from schemahub.core.facts import Fact
 from schemahub.core.layout import Market
 from schemahub.core.span import Coverage, Span
+from schemahub.pipelines.quality import Report
 from tests.duck_lake import BTC, EPOCH, ETH, SCHEMA, Row, write_part
 
 NOW = EPOCH + timedelta(days=30)
@@ -50,6 +52,14 @@ class FakeBackend:
 
     def verify(self, markets: Sequence[Market]) -> Sequence[Mapping[str, object]]:
         return [{"market": str(market), "status": "proven"} for market in markets]
+
+    def fact_tables(self) -> Sequence[Fact]:
+        return []
+
+    def judge(
+        self, markets: Sequence[Market], names: Sequence[str], since: datetime | None
+    ) -> Report:
+        raise AssertionError("nobody asks here how good the data is")
 
     def now(self) -> datetime:
         return NOW

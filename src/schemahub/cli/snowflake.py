@@ -37,8 +37,7 @@ def loading(locations: Sequence[str], root: str, timed: Iterable[str]) -> Iterat
     yield f"CREATE TABLE IF NOT EXISTS trades (\n{table}\n)"
     yield f"CREATE OR REPLACE TEMPORARY TABLE trades_staged (\n{table}\n)"
     yield (
-        "CREATE FILE FORMAT IF NOT EXISTS schemahub_parquet "
-        "TYPE = PARQUET USE_LOGICAL_TYPE = TRUE"
+        "CREATE FILE FORMAT IF NOT EXISTS schemahub_parquet TYPE = PARQUET USE_LOGICAL_TYPE = TRUE"
     )
     if bucket:
         yield (
