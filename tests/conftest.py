@@ -17,7 +17,12 @@ from tests.s3_server import ACCESS_KEY, SECRET_KEY, S3Server, moto, seaweed
 from tests.spark_cluster import Cluster, connected
 
 # Files that run one after the other, where what they share takes long to make.
-TOGETHER = {"test_spark.py": "spark"}
+TOGETHER = {
+    "test_spark.py": "spark",
+    "test_deployment.py": "terraform",
+    "test_permissions.py": "terraform",
+    "test_image.py": "image",
+}
 
 # Of each property that does not say otherwise; a longer run asks for more.
 EXAMPLES = int(os.environ.get("EXAMPLES", "50"))

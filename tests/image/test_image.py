@@ -18,7 +18,7 @@ from schemahub.sandbox import Generated, Sandbox
 from tests.image.buildah import ROOT, Built, build, missing
 from tests.image.container import Container
 
-pytestmark = [pytest.mark.heavy, pytest.mark.xdist_group("image")]
+pytestmark = pytest.mark.heavy
 
 LIMIT = 450_000_000  # bytes
 EXTRAS = """

@@ -13,7 +13,7 @@ import pytest
 from tests.terraform.deployment import SOURCE, Plan, Refused, copy, environment, resources
 from tests.terraform.rules import RULES
 
-pytestmark = [pytest.mark.heavy, pytest.mark.xdist_group("terraform")]
+pytestmark = pytest.mark.heavy
 
 
 def test_its_files_are_formatted(tmp_path: Path) -> None:

@@ -93,7 +93,6 @@ def test_what_nobody_needs_is_told() -> None:
 
 
 @pytest.mark.heavy
-@pytest.mark.xdist_group("terraform")
 def test_every_job_has_a_role_that_may_read_and_write_its_lake(plan: Plan) -> None:
     for role in ("ingest", "transform", "run", "compact", "repair", "quality"):
         allowed: dict[str, Any] = {action: None for action, _ in grants(plan, role)}

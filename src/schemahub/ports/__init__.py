@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from schemahub.core.axis import Axis, Kind
 from schemahub.core.errors import SchemaHubError
 from schemahub.core.layout import Market
+from schemahub.core.numbering import Tally
 from schemahub.core.span import Coverage, Span
 from schemahub.core.trade import Rejected
 
 if TYPE_CHECKING:  # with them come msgspec and pydantic, which a small place has not
-    from schemahub.core.axis import Axis, Kind
     from schemahub.core.lease import Holder
-    from schemahub.core.numbering import Tally
     from schemahub.core.page import Answer, Request
     from schemahub.core.spec import ExchangeSpec
 
