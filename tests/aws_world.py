@@ -14,7 +14,7 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,12 @@ from tests.athena_server import AthenaServer, athena
 from tests.aws_calls import Recording
 from tests.dynamodb import make_table
 from tests.dynamodb import moto as dynamodb
-from tests.e2e.world import Said, ended, start
+from tests.e2e.world import TALKS, Said, ended, start
 from tests.glue_server import glue
 from tests.lambda_runtime import Function, function
 from tests.lease_places import TABLE
+from tests.s3_actions import needs as s3_needs
+from tests.s3_proxy import Proxy, proxy
 from tests.s3_server import ACCESS_KEY, BUCKET, REGION, SECRET_KEY, S3Server
 
 # What Lambda's Python has beside the standard library; the runtime client needs the last two.
@@ -55,11 +57,29 @@ class AwsWorld:
     prefix: str
     environment: dict[str, str]
     recording: Recording
+    closed_after: ExitStack
+    # By role, once its S3 is to be seen whatever library asks it.
+    gates: dict[str, Proxy] = field(default_factory=dict)
+    gated: bool = False
+
+    def acting(self, role: str) -> dict[str, str]:
+        """The environment of a task or function in this role."""
+        own = {**self.environment, **self.recording.environment(role)}
+        if self.gated:
+            if role not in self.gates:
+                self.gates[role] = self.closed_after.enter_context(proxy(self.s3))
+            own["AWS_ENDPOINT_URL_S3"] = self.gates[role].url
+        return own
+
+    def needs(self, role: str) -> set[tuple[str, str]]:
+        """(IAM action, ARN) of all that was done in a role, by boto3 or past it; if gated."""
+        told = {one for one in self.recording.needs().get(role, ()) if one[0][:3] != "s3:"}
+        return told | s3_needs(self.gates[role].asked)
 
     def start(self, command: str, *more: str, role: str = "run") -> Any:
         """The program in a process of its own, as a task on AWS."""
-        url = ["--base-url", f"coinbase={self.box.url}"] if command in {"run", "ingest"} else []
-        environment = {**os.environ, **self.environment, **self.recording.environment(role)}
+        url = ["--base-url", f"coinbase={self.box.url}"] if command in TALKS else []
+        environment = {**os.environ, **self.acting(role)}
         return start([command, *more, *url], env=environment, cwd=self.folder)
 
     def run(self, command: str, *more: str, role: str = "run") -> Said:
@@ -82,8 +102,7 @@ class AwsWorld:
             _unpacked(_zipped(self.folder / "schemahub.zip"), task)
             _runtime(given)
         told = {
-            **self.environment,
-            **self.recording.environment("quality"),
+            **self.acting("quality"),
             **environment,
             "PATH": os.environ["PATH"],
         }
@@ -123,7 +142,8 @@ def aws_world(s3: S3Server, box: Sandbox, folder: Path) -> Iterator[AwsWorld]:
         for name, value in keys.items():
             patch.setenv(name, value)
         make_table(dynamo_url)
-        yield AwsWorld(s3, server, box, folder, prefix, environment, Recording(folder / "calls"))
+        calls = Recording(folder / "calls")
+        yield AwsWorld(s3, server, box, folder, prefix, environment, calls, stack)
 
 
 def _zipped(path: Path) -> Path:
