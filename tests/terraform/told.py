@@ -63,7 +63,7 @@ def _metrics(dimension: str) -> frozenset[str]:
 
 
 def _of_quality() -> frozenset[str]:
-    found = figures(_Answering(), _Empty())  # type: ignore[arg-type]  # the rest is not asked
+    found = figures(_Answering(), _Empty(), lambda: None)  # type: ignore[arg-type]  # the rest is not asked
     assert not found.unknown, found.unknown
     return frozenset(one.name for one in (*score(_REPORT, 1.0), *found.metrics))
 
