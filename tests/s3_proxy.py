@@ -99,7 +99,10 @@ class Proxy:
             )
             for name, value in asked.headers.items():
                 connection.putheader(name, value)
-            connection.endheaders(asked.body)
+            if "transfer-encoding" in asked.headers:
+                connection.endheaders([asked.body] if asked.body else [], encode_chunked=True)
+            else:
+                connection.endheaders(asked.body)
             answer = connection.getresponse()
             return Said(answer.status, answer.getheaders(), answer.read())
         finally:
@@ -153,7 +156,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def _handle(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = self._body()
         headers = {name.lower(): value for name, value in self.headers.items()}
         assert isinstance(self.server, _Server)
         said = self.server.proxy.answer(Asked(self.command, self.path, headers, body))
@@ -167,7 +170,11 @@ class _Handler(BaseHTTPRequestHandler):
             if name.lower() not in {"content-length", "connection", "transfer-encoding"}:
                 self.send_header(name, value)
         bodiless = self.command == "HEAD" or said.status in {204, 304}
-        if not bodiless:
+        told = {name.lower(): value for name, value in said.headers}
+        if self.command == "HEAD" and "content-length" in told:
+            # Of the object that is not sent: S3's clients take its size from here.
+            self.send_header("Content-Length", told["content-length"])
+        elif not bodiless:
             self.send_header("Content-Length", str(len(said.body)))
         self.end_headers()
         if said.sent == "half":
@@ -175,6 +182,17 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         elif not bodiless:
             self.wfile.write(said.body)
+
+    def _body(self) -> bytes:
+        if "chunked" not in (self.headers.get("Transfer-Encoding") or ""):
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        pieces = []
+        while size := int(self.rfile.readline().partition(b";")[0], 16):
+            pieces.append(self.rfile.read(size))
+            self.rfile.readline()
+        while self.rfile.readline().strip():
+            pass
+        return b"".join(pieces)
 
     do_GET = do_PUT = do_DELETE = do_HEAD = do_POST = _handle  # noqa: N815  (http.server's names)
 

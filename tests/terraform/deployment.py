@@ -97,9 +97,9 @@ def _template() -> tuple[Path, Path]:
         if ".terraform" not in path.parts
     }
     code = [path.read_bytes() for path in sorted(MIRROR.glob("*.py"))]
-    digest = hashlib.sha256(b"\0".join([*texts.values(), *code, str(python).encode()])).hexdigest()[
-        :16
-    ]
+    # The plugins name the interpreter and the code by their places: other ones, another mirror.
+    places = [str(python).encode(), str(MIRROR).encode()]
+    digest = hashlib.sha256(b"\0".join([*texts.values(), *code, *places])).hexdigest()[:16]
     kept = ROOT / ".venv" / "terraform-mirror" if (ROOT / ".venv").is_dir() else _scratch()
     kept.mkdir(parents=True, exist_ok=True)
     mirror, template = kept / f"mirror-{digest}", kept / f"copy-{digest}"
