@@ -45,7 +45,12 @@ COPY --from=build --chown=10001:10001 /opt/data /data
 ENV PATH=/opt/schemahub/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
-    HOME=/tmp
+    HOME=/tmp \
+    TMPDIR=/tmp
+# A volume of a Fargate task is root's and closed to others (0755), unless the image declares
+# one at its path: then it has the owner and mode of that folder, which are stated here.
+RUN chmod 1777 /tmp
+VOLUME ["/tmp"]
 # A number, as it needs no line in /etc/passwd and Kubernetes can see that it is not root.
 USER 10001:10001
 WORKDIR /data

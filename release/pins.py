@@ -14,6 +14,10 @@ RUNTIME = ROOT / "requirements" / "runtime.txt"
 DEV = ROOT / "requirements" / "dev.txt"
 BUILD = ROOT / "requirements" / "build.txt"
 SPARK = ROOT / "requirements" / "spark.txt"
+IMAGE = ROOT / "requirements" / "image.txt"
+UV = ROOT / "requirements" / "uv.txt"
+TERRAFORM = ROOT / "requirements" / "terraform.txt"
+CHECKOV = ROOT / "requirements" / "checkov.txt"
 
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 _VIA = re.compile(r"    #(?: via)?(?: +([^#]*))?")

@@ -1,5 +1,9 @@
 # Who is told, and when. `treat_missing_data` says what silence means, and differs on purpose:
 # a run that never happened is a failure, an exchange that nobody asked has no open breaker.
+#
+# Where silence is what to alarm on, periods are hours: CloudWatch looks further back than
+# `periods` for values before it counts a missing one, by a few periods. Of six hours each,
+# that would be a day late.
 
 resource "aws_sns_topic" "alarms" {
   name              = "${var.name}-alarms"
@@ -36,7 +40,7 @@ locals {
       description = "No run succeeded in two intervals: was one started (dead letters, task events), and what does its log say?"
       namespace   = "SchemaHub", metric = "RunsOk", dimensions = { command = "run" }
       statistic   = "Sum", comparison = "LessThanThreshold", threshold = 1
-      period      = local.run_seconds, periods = 2
+      period      = 3600, periods = local.silent_hours
       # No run, no metric: exactly what this alarm is for.
       missing = "breaching"
     }
@@ -49,7 +53,7 @@ locals {
       missing = "notBreaching"
     }
     "stale" = {
-      description = "The stalest market's newest trade is older than it may be."
+      description = "A market was not asked to its end for longer than it may be: which one, `schemahub status` and the check `freshness` say."
       namespace   = "SchemaHub", metric = "OldestMarketSeconds", dimensions = {}
       statistic   = "Maximum", comparison = "GreaterThanThreshold", threshold = local.stale_seconds
       period      = local.run_seconds, periods = 1
@@ -66,15 +70,15 @@ locals {
       missing = "ignore"
     }
     "quality-low" = {
-      description = "The health score is below its threshold, or no check has run for two intervals."
+      description = "For two intervals the health score was below its threshold, or no check ran."
       namespace   = "SchemaHub", metric = "HealthScore", dimensions = {}
       statistic   = "Minimum", comparison = "LessThanThreshold", threshold = var.health_score_threshold
-      period      = local.run_seconds, periods = 2
+      period      = 3600, periods = local.silent_hours
       # A watcher that is silent must not look like good health.
       missing = "breaching"
     }
     "quality-errors" = {
-      description = "The quality function failed or ran out of time."
+      description = "The quality function found errors, could not run a check or find a figure, or ran out of time: its log and its report say which."
       namespace   = "AWS/Lambda", metric = "Errors", dimensions = { FunctionName = local.quality_function }
       statistic   = "Sum", comparison = "GreaterThanThreshold", threshold = 0
       period      = 3600, periods = 1

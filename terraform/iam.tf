@@ -266,12 +266,6 @@ resource "aws_iam_role_policy" "quality" {
           Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
           Resource = ["${local.arn.logs}:/aws/lambda/${local.quality_function}:*"]
         },
-        {
-          Sid      = "DeadLetters"
-          Effect   = "Allow"
-          Action   = ["sqs:SendMessage"]
-          Resource = [local.arn.dlq]
-        },
       ],
       local.key_statements,
     )

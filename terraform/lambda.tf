@@ -29,10 +29,6 @@ resource "aws_lambda_function" "quality" {
     variables = local.environment
   }
 
-  dead_letter_config {
-    target_arn = aws_sqs_queue.dead_letters.arn
-  }
-
   logging_config {
     # The lines are JSON already, and metrics are read from them as they are.
     log_format = "Text"
@@ -42,9 +38,10 @@ resource "aws_lambda_function" "quality" {
   depends_on = [aws_iam_role_policy.quality]
 }
 
-# A second try, an hour at most after the first; then the event goes to the dead letters.
+# No second try: it would read the same again, for the same money, and find the same. The alarm
+# quality-errors tells, and the next schedule asks anew. Throttled starts are tried for an hour.
 resource "aws_lambda_function_event_invoke_config" "quality" {
   function_name                = aws_lambda_function.quality.function_name
-  maximum_retry_attempts       = 1
+  maximum_retry_attempts       = 0
   maximum_event_age_in_seconds = 3600
 }

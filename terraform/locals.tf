@@ -71,6 +71,8 @@ locals {
     quality = "cron(45 ${local.hours} * * ? *)"
   }
 
-  run_seconds   = var.run_every_hours * 3600
+  run_seconds = var.run_every_hours * 3600
+  # Two intervals, and the hour that the last run may take.
+  silent_hours  = 2 * var.run_every_hours + 1
   stale_seconds = 3600 * (var.freshness_alarm_hours != null ? var.freshness_alarm_hours : 2 * var.run_every_hours + 2)
 }

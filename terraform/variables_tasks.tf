@@ -47,7 +47,7 @@ variable "cpu" {
 variable "memory" {
   description = "MiB of memory of a task; which there are depends on cpu."
   type        = number
-  default     = 4096
+  default     = 2048
 
   validation {
     condition     = contains(lookup(local.fargate_memory, tostring(var.cpu), []), var.memory)

@@ -45,7 +45,7 @@ variable "billing_alert_threshold_increment" {
 }
 
 variable "freshness_alarm_hours" {
-  description = "Hours that the newest trade of the stalest market may be old; null: twice run_every_hours and two more."
+  description = "Hours that a market may go without being asked to its end; null: twice run_every_hours and two more."
   type        = number
   default     = null
 

@@ -69,6 +69,14 @@ class AthenaServer:
         self._s3 = client(self.s3_url)
         self._tokens: dict[str, str] = {}
         self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._works: list[threading.Thread] = []
+
+    def close(self) -> None:
+        """Waits for what is under way: it uses services that end after this one."""
+        self._closing.set()
+        for work in self._works:
+            work.join()
 
     @property
     def states(self) -> list[str]:
@@ -122,6 +130,7 @@ class AthenaServer:
             "Statistics": {},
         }
         work = threading.Thread(target=self._run, args=(query_id, ready), daemon=True)
+        self._works.append(work)
         work.start()
         return {"QueryExecutionId": query_id}
 
@@ -191,7 +200,8 @@ class AthenaServer:
         query, manners = self.queries[query_id], self.manners
         query["Statistics"] = {"DataScannedInBytes": manners.scanned or 0}
         self._become(query, "RUNNING")
-        time.sleep(manners.slow)
+        if self._closing.wait(manners.slow):
+            return
         try:
             query["_columns"], query["_rows"], scanned = self._found(query, ready)
             scanned = scanned if manners.scanned is None else manners.scanned
@@ -329,3 +339,4 @@ def athena(glue_url: str, s3_url: str) -> Iterator[AthenaServer]:
         server.shutdown()
         thread.join()
         server.server_close()
+        made.close()

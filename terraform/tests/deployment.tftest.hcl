@@ -55,8 +55,8 @@ run "daily_on_demand_x86" {
     error_message = "Once a day, and no compaction."
   }
   assert {
-    condition     = aws_cloudwatch_metric_alarm.alarm["run-missing"].period == 86400
-    error_message = "The alarm follows the schedule."
+    condition     = aws_cloudwatch_metric_alarm.alarm["run-missing"].evaluation_periods == 49 && aws_cloudwatch_metric_alarm.alarm["run-missing"].period == 3600
+    error_message = "The alarm follows the schedule: two intervals and an hour."
   }
   assert {
     condition     = strcontains(output.push_image, "linux/amd64")

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemahub.adapters.parquet.parts import ROW_GROUP
 from schemahub.app.prices import FOLDER, book
 from schemahub.core import cost
 from schemahub.core.cost import ENGINES, Limit, Line, Load, total
 from schemahub.core.errors import UsageError
+from schemahub.pipelines.quality import MARKETS
 
 BOOK = book()
 LIMIT = Limit(Decimal(10), 1000)
 SIX = timedelta(hours=6)
+SOURCE = FOLDER.parent
+TERRAFORM = Path(__file__).parents[2] / "terraform"
 
 loads = st.builds(
     Load,
@@ -58,10 +64,12 @@ def only(lines: list[Line], what: str, unit: str) -> Line:
         ("publishing", "catalog requests", "0.004867"),  # 121.6667 × 40 / 1 M
         ("metrics", "metric-months", "2.05"),  # 41 × 121.6667 / 730 × 0.30
         ("dashboard", "dashboards", "3"),
-        ("alarms", "alarms", "0.6"),
+        ("alarms", "alarms", "0.8"),
         ("logs", "GB of logs", "0.006083"),  # 6,083.33 × 2,000 B × 0.50
-        ("quality", "TB scanned", "2.559403"),  # 1,581.67 × 323.633 MB × 5
-        ("quality", "GB-seconds", "0.024916"),  # 121.6667 × 60 × 0.256 × 13.3334 / 1 M
+        # A run: 6 × (2 M + 50 × 524,288) × 5.32 B + 10 × 60.8333 M × 0.235 B + 8 × 10 MB
+        # = 900.607 + 142.958 + 80 = 1,123.565 MB; × 121.6667 × 5 / 1 T.
+        ("quality", "TB scanned", "0.683502"),
+        ("quality", "GB-seconds", "0.048667"),  # 121.6667 × 60 × 0.5 × 13.3334 / 1 M
         ("quality", "invocations", "0.0000243"),
     ],
 )
@@ -175,6 +183,40 @@ def test_every_price_and_figure_is_used() -> None:
              for kind in ("put", "get", "list")}  # fmt: skip
     for name in {*BOOK.prices, *BOOK.figures} - made:
         assert f'"{name}"' in text, name
+
+
+def test_what_quality_reads_is_as_many_statements_as_there_are() -> None:
+    checks = [path.read_text("utf-8") for path in (SOURCE / "checks").glob("*.sql")]
+    figures = re.findall(
+        r'^_[A-Z]+ = """(.+?)"""',
+        (SOURCE / "aws" / "figures.py").read_text("utf-8"),
+        re.DOTALL | re.MULTILINE,
+    )
+    days = bars = small = 0
+    for text in [*checks, *figures, MARKETS]:
+        bare = re.sub(r"^--.*$", "", text, flags=re.MULTILINE)
+        # A count a partition reads no column, so only trades of a window are counted.
+        day = len(re.findall(r"(?:FROM|JOIN) trades\b", bare)) if "trade_ts >= " in bare else 0
+        minutes = len(re.findall(r"(?:FROM|JOIN) bars_1m(?:_parts)?\b", bare))
+        days, bars, small = days + day, bars + minutes, small + (day + minutes == 0)
+    assert [int(BOOK[f"{kind}_reads"]) for kind in ("day", "bars", "small")] == [days, bars, small]
+    assert BOOK["row_group"] == ROW_GROUP
+
+
+def test_what_is_reckoned_is_what_terraform_deploys() -> None:
+    def default(variable: str) -> Decimal:
+        texts = "".join(path.read_text("utf-8") for path in sorted(TERRAFORM.glob("*.tf")))
+        found = re.search(
+            rf'^variable "{variable}" .*?default += (\d+)$', texts, re.DOTALL | re.MULTILINE
+        )
+        assert found, variable
+        return Decimal(found[1])
+
+    assert BOOK["vcpu"] == default("cpu") / 1024
+    assert BOOK["memory"] == default("memory") / 1024
+    assert BOOK["lambda_gb"] == default("lambda_memory") / 1024
+    alarms = (TERRAFORM / "alarms.tf").read_text("utf-8")
+    assert BOOK["alarms"] == len(re.findall(r'^    "[a-z-]+" = \{$', alarms, re.MULTILINE)) + 1
 
 
 def test_an_unknown_region_is_refused_with_those_that_are_known() -> None:

@@ -28,6 +28,8 @@ MADE: tuple[tuple[SchemaHubError, int], ...] = (
     (errors.ProofFailed("what", "why", "do"), 4),
     (errors.QualityFailed("what", "why", "do"), 4),
     (errors.LeaseHeld("what", "why", "do"), 5),
+    (errors.CatalogError("what", "why", "do"), 1),
+    (errors.TableLost("what", "why", "do"), 1),
     (errors.EngineError("what", "why", "do"), 1),
     (errors.PartlyFailed("what", "why", "do"), 3),
     (errors.Interrupted(), 130),

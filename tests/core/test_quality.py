@@ -125,8 +125,11 @@ def test_markets_are_quoted_and_must_be_markets() -> None:
     assert "WHERE o.market IN ('a:X-Y', 'b:X-Y')" in some
     exchange = statement(parse("much", text(scope="exchange")), NOW, markets=["b:X-Y", "b:Z-Y"])
     assert "WHERE o.exchange IN ('b')" in exchange
+    # A symbol may hold a quote; it ends no text.
+    odd = statement(parse("much", text()), NOW, markets=["a:X') OR ('a'='a"])
+    assert "WHERE o.market IN ('a:X'') OR (''a''=''a')" in odd
     with pytest.raises(ConfigError):
-        statement(parse("much", text()), NOW, markets=["a:X') OR ('a'='a"])
+        statement(parse("much", text()), NOW, markets=["a:X\n"])
 
 
 # ---------------------------------------------------------------- the score
@@ -210,3 +213,5 @@ def test_values_are_told_without_rounding() -> None:
     assert plain(Decimal("1E-12")) == "0.000000000001"
     assert plain(datetime(2026, 1, 1, tzinfo=UTC)) == "2026-01-01T00:00:00+00:00"
     assert plain([1]) == "[1]"
+    # JSON has no infinity, and a report that cannot be written is none.
+    assert (plain(float("inf")), plain(float("nan")), plain(0.5)) == ("inf", "nan", 0.5)

@@ -239,7 +239,7 @@ def test_the_units_start_a_command_that_there_is_hardened() -> None:
 def test_systemd_itself_has_nothing_to_say_against_the_units(tmp_path: Path) -> None:
     analyze = shutil.which("systemd-analyze")
     if analyze is None:
-        pytest.skip("there is no systemd here to ask; the test above reads the units")
+        pytest.skip("there is no systemd-analyze (package systemd); the test above reads the units")
     for path in UNITS.iterdir():
         text = path.read_text("utf-8").replace("/opt/schemahub/bin/schemahub", "/bin/true")
         (tmp_path / path.name).write_text(text)

@@ -87,6 +87,15 @@ def test_the_demo_runs_on_a_read_only_root_as_nobody_in_particular(container: Co
     assert (container.volume / "lake" / "raw_coinbase_trades").is_dir()
 
 
+def test_a_volume_over_tmp_is_everyones_to_write_to(image: Built) -> None:
+    """Engines give a volume the mode of the folder that the image declares as one."""
+    assert set(image.config["Volumes"]) == {"/tmp"}  # noqa: S108  (of the image)
+    told = (image.root / "tmp").stat()
+    assert (stat.S_IMODE(told.st_mode), told.st_uid) == (0o1777, 0)
+    environment = dict(each.split("=", 1) for each in image.config["Env"])
+    assert environment["HOME"] == environment["TMPDIR"] == "/tmp"  # noqa: S108
+
+
 def test_extras_and_services_are_whole_after_slimming(container: Container) -> None:
     container.run("python3", "-W", "ignore", "-c", EXTRAS)
 

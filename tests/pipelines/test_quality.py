@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -23,9 +24,12 @@ from schemahub.core.errors import (
 from schemahub.core.layout import Market
 from schemahub.core.quality import Check, Severity
 from schemahub.pipelines import ingest
+from schemahub.pipelines.facts import Facts
 from schemahub.pipelines.job import Job
+from schemahub.pipelines.lake import Specs
 from schemahub.pipelines.quality import MARKETS, Quality, failed, last_report, write_report
 from schemahub.ports import Found
+from tests.pipelines.raw_lake import RawLake
 from tests.quality_lake import NOW, Clock
 
 ONE, TWO = Market("a", "X-Y"), Market("a", "Z-Y")
@@ -127,6 +131,19 @@ def test_reports_are_kept_and_the_latest_is_told() -> None:
     store.create("quality/2026-03-22/x.json", b"[]")
     with pytest.raises(ObjectCorrupt):
         last_report(store)
+
+
+def test_what_runs_recorded_of_a_market_outlives_all_its_objects() -> None:
+    lake = RawLake()
+    outcomes = [{"market": name, "watermark": 12, "state": "complete"}
+                for name in ("coinbase:GONE-USD", "no market", "coinbase:lower-usd")]  # fmt: skip
+    record = {"schema_version": 1, "run_id": "r1", "command": "run",
+              "started_at": "2026-03-20T00:00:00+00:00", "steps": {"ingest": outcomes}}  # fmt: skip
+    lake.store.create("runs/2026-03-20/r1.json", json.dumps(record).encode())
+    found = {one.name: one for one in Facts(lake.lake, Specs({}), Clock()).gather()}
+    names = [column.name for column in found["watermarks"].columns]
+    (row,) = (dict(zip(names, row, strict=True)) for row in found["watermarks"].rows)
+    assert (row["market"], row["told"], row["watermark"]) == ("coinbase:GONE-USD", 12, None)
 
 
 # ---------------------------------------------------------------- in a run

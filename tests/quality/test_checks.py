@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import sqlglot
 
+from schemahub.core.layout import Market
 from schemahub.core.quality import bound, statement
 from tests.duck_lake import Row
 from tests.quality_lake import BTC, ELSE, ETH, MARKETS, NAMES, NOW, QualityLake
@@ -138,6 +139,15 @@ def market_silent(lake: QualityLake) -> None:
 def exchange_silent(lake: QualityLake) -> None:
     for market in (BTC, ETH):
         lake.drop(market, during(HOUR + timedelta(minutes=1), 1))
+
+
+def market_later_silent(lake: QualityLake) -> None:
+    lake.drop(ETH, during(HOUR - timedelta(hours=5), 1))
+
+
+def unheard(lake: QualityLake) -> None:
+    lake.add("watermarks", Market("kraken", "O'NEIL-USD"), axis="ids", held=1, missing=0,
+             absent=0, in_table=1, parts=1, objects=1)  # fmt: skip
 
 
 def two_revisions(lake: QualityLake) -> None:
@@ -298,6 +308,15 @@ def test_positions_that_are_missing_have_the_class_of_their_facts(lake: QualityL
              stop_position=8, positions=1)  # fmt: skip
     assert classes(lake) == {(str(BTC), "absent_at_source"), (str(ETH), "not_fetched")}
     assert lake.report("gap_classes").score == 100
+
+
+def test_a_market_that_is_gone_whole_stays_in_the_score(lake: QualityLake) -> None:
+    lost = Market("kraken", "O'NEIL-USD")
+    lake.add("watermarks", lost, axis="ids", told=12, held=0, missing=0, absent=0, in_table=0,
+             parts=0, objects=0)  # fmt: skip
+    report = lake.report("watermark_regress", "freshness")
+    assert report.scores[str(lost)] == 75
+    assert lake.findings(markets=[str(lost)]) == {"watermark_regress": {str(lost): 1}}
 
 
 # ---------------------------------------------------------------- windows, markets, samples

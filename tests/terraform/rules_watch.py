@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import sqlglot
 
 from schemahub.core.trade import UNIFIED_SCHEMA
 from tests.terraform.deployment import Plan, document, resources
+from tests.terraform.told import EVENTS, OF_QUALITY, PER_EXCHANGE, PER_RUN
 
 Found = Iterator[str]
 
-# What the program tells CloudWatch, by the dimension it may be told with.
-PER_RUN = {
-    "RunsOk", "RunsFailed", "RunSeconds", "TradesIngested", "MarketsProcessed", "MarketsFailed",
-    "PartsWritten", "RowsWritten", "RowsQuarantined", "BytesStored",
-}  # fmt: skip
-PER_EXCHANGE = {
-    "RequestsOk", "RequestsThrottled", "RequestsServerError", "RequestsTimeout",
-    "RequestsConnection", "ResponseSeconds", "BreakerOpened", "BreakerOpen",
-}  # fmt: skip
-OF_QUALITY = {
-    "HealthScore", "ChecksFailed", "ChecksWarned", "MissingTrades", "CompletenessPercent",
-    "TotalTrades", "ParquetBytes", "RawBytes", "ActiveMarkets", "SpanDays", "TradesPerDay",
-    "OldestMarketSeconds", "QualitySeconds",
-}  # fmt: skip
 OF_AWS = {
     ("AWS/Lambda", "Errors", ("FunctionName",)),
     ("AWS/Lambda", "Invocations", ("FunctionName",)),
     ("AWS/SQS", "ApproximateNumberOfMessagesVisible", ("QueueName",)),
 }
+# Words of Logs Insights' language.
+INSIGHTS = {
+    "SOURCE", "fields", "filter", "stats", "sort", "limit", "by", "as", "asc", "desc",
+    "sum", "min", "max", "avg", "bin",
+}  # fmt: skip
 RETENTIONS = {1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557,
               2922, 3288, 3653}  # fmt: skip
 
@@ -108,6 +101,10 @@ def alarms(plan: Plan) -> Found:
     } - watched
     if missing:
         yield f"nobody watches {sorted(missing)}"
+    for address, one in found.items():
+        # It looks some periods further back before it counts a missing one: hours, not days.
+        if one["treat_missing_data"] == "breaching" and one["period"] > 3600:
+            yield f"{address}: silence is told late, periods are {one['period']} s"
     absent = [one["treat_missing_data"] for one in found.values() if one["metric_name"] == "RunsOk"]
     if absent != ["breaching"]:
         yield "a run that never happens is not told"
@@ -138,13 +135,24 @@ def dashboard(plan: Plan) -> Found:
             if words and not is_told(words[0], words[1], tuple(words[2::2])):
                 yield f"{title}: nobody tells {words}"
             drawn |= set(words[1:2])
-        if one["type"] == "log" and not one["properties"]["query"].startswith(
-            "SOURCE '/schemahub/tasks' | "
-        ):
-            yield f"{title}: of which log?"
+        if one["type"] == "log":
+            yield from _log_query(title, one["properties"]["query"])
     wanted = PER_EXCHANGE | OF_QUALITY | (PER_RUN - {"PartsWritten"})
     if wanted - drawn:
         yield f"nobody draws {sorted(wanted - drawn)}"
+
+
+def _log_query(title: str, query: str) -> Found:
+    """Whether each name in it is a field of the events that it asks for."""
+    if not query.startswith("SOURCE '/schemahub/tasks' | "):
+        yield f"{title}: of which log?"
+    asked = re.findall(r"event = '([^']+)'", query)
+    known = frozenset().union(*(EVENTS.get(event, frozenset()) for event in asked))
+    bare = re.sub(r"'[^']*'", "", query)
+    words = set(re.findall(r"\b[A-Za-z_]\w*", bare)) - INSIGHTS
+    unknown = words - known - set(re.findall(r"\bas (\w+)", bare))
+    if not asked or unknown:
+        yield f"{title}: no event {asked} has {sorted(unknown)}"
 
 
 def queries(plan: Plan) -> Found:

@@ -9,7 +9,7 @@ from decimal import ROUND_FLOOR, Decimal
 from schemahub.core.emf import Metric
 from schemahub.core.errors import EngineError, Interrupted, SchemaHubError
 from schemahub.pipelines.quality import Report
-from schemahub.ports import Sql, Store
+from schemahub.ports import Entry, Sql, Store
 
 Row = tuple[object, ...]
 
@@ -61,8 +61,11 @@ def score(report: Report, seconds: float) -> list[Metric]:
     ]
 
 
-def figures(sql: Sql, store: Store) -> Figures:
-    """All that can be found. Raises Interrupted alone."""
+def figures(sql: Sql, store: Store, check: Callable[[], None]) -> Figures:
+    """All that can be found. Raises Interrupted alone.
+
+    `check` raises a SchemaHubError once there is no time left, and is asked as a listing goes on.
+    """
     metrics: list[Metric] = []
     unknown: list[str] = []
     scanned = 0
@@ -75,9 +78,14 @@ def figures(sql: Sql, store: Store) -> Figures:
             raise EngineError("the answer is not one row", f"it has {len(found.rows)}", "")
         return found.rows[0]
 
+    def listed(prefix: str) -> Iterator[Entry]:
+        for entry in store.list(prefix):
+            check()
+            yield entry
+
     for names, find in _FINDERS.items():
         try:
-            metrics.extend(find(ask, store))
+            metrics.extend(find(ask, listed))
         except Interrupted:
             raise
         except SchemaHubError as error:
@@ -86,30 +94,31 @@ def figures(sql: Sql, store: Store) -> Figures:
 
 
 Ask = Callable[[str], Row]
+List = Callable[[str], Iterator[Entry]]
 
 
-def _files(ask: Ask, store: Store) -> Iterator[Metric]:
-    del store
+def _files(ask: Ask, listed: List) -> Iterator[Metric]:
+    del listed
     trades, size = _whole(ask(_FILES))
     yield Metric("TotalTrades", trades)
     yield Metric("ParquetBytes", size, "Bytes")
 
 
-def _span(ask: Ask, store: Store) -> Iterator[Metric]:
-    del store
+def _span(ask: Ask, listed: List) -> Iterator[Metric]:
+    del listed
     (minutes,) = _whole(ask(_SPAN))
     yield Metric("SpanDays", round(minutes / (24 * 60), 2), "None")
 
 
-def _day(ask: Ask, store: Store) -> Iterator[Metric]:
-    del store
+def _day(ask: Ask, listed: List) -> Iterator[Metric]:
+    del listed
     markets, trades = _whole(ask(_DAY))
     yield Metric("ActiveMarkets", markets)
     yield Metric("TradesPerDay", trades)
 
 
-def _held(ask: Ask, store: Store) -> Iterator[Metric]:
-    del store
+def _held(ask: Ask, listed: List) -> Iterator[Metric]:
+    del listed
     markets, held, missing = _whole(ask(_HELD))
     if markets:
         yield Metric("MissingTrades", missing)
@@ -118,21 +127,21 @@ def _held(ask: Ask, store: Store) -> Iterator[Metric]:
         yield Metric("CompletenessPercent", float(share), "Percent")
 
 
-def _oldest(ask: Ask, store: Store) -> Iterator[Metric]:
-    del store
+def _oldest(ask: Ask, listed: List) -> Iterator[Metric]:
+    del listed
     row = ask(_OLDEST)
     if row[0] is not None:
         yield Metric("OldestMarketSeconds", max(0, *_whole(row)), "Seconds")
 
 
-def _raw(ask: Ask, store: Store) -> Iterator[Metric]:
+def _raw(ask: Ask, listed: List) -> Iterator[Metric]:
     """Glue knows nothing of raw; a listing gives the sizes of 1,000 objects a request."""
     del ask
-    total = sum(entry.size for entry in store.list("raw_"))
+    total = sum(entry.size for entry in listed("raw_"))
     yield Metric("RawBytes", total, "Bytes")
 
 
-_FINDERS: dict[str, Callable[[Ask, Store], Iterator[Metric]]] = {
+_FINDERS: dict[str, Callable[[Ask, List], Iterator[Metric]]] = {
     "TotalTrades, ParquetBytes": _files,
     "SpanDays": _span,
     "ActiveMarkets, TradesPerDay": _day,

@@ -65,12 +65,16 @@ class InTime:
 
     def query(self, statement: str) -> Found:
         """As ports.Sql; EngineError as well when there is no time for it."""
-        if self._left() <= 0:
-            raise _late()
+        self.check()
         try:
             return self._athena.query(statement)
         except Interrupted:
             raise _late() from None
+
+    def check(self) -> None:
+        """Raises EngineError once the time is nearly over."""
+        if self._left() <= 0:
+            raise _late()
 
     def _left(self) -> float:
         return self._context.get_remaining_time_in_millis() / 1000 - RESERVE
@@ -115,7 +119,7 @@ def handler(event: object, context: Context) -> dict[str, Any]:
         raise
     place = Place(*settings.bucket_and_prefix, settings.aws_region, settings.aws_endpoint_url)
     store = S3Store(place)
-    found = figures(sql, store)
+    found = figures(sql, store, sql.check)
     seconds = clock.monotonic() - began
     _tell(now, [*score(report, seconds), *found.metrics], run_id, _fields(report, found))
     key = write_report(store, report)

@@ -29,7 +29,7 @@ WITH hours AS (
     FROM ends AS e
     JOIN open_hours AS o ON o.exchange = e.exchange AND o.hour_ts > e.first_ts
         AND (o.hour_ts < e.last_ts OR o.hour_ts < e.asked_ts)
-), without AS (
+), absences AS (
     SELECT w.exchange, w.symbol, w.hour_ts, w.hour_of_day,
         count(*) OVER (PARTITION BY w.exchange, w.symbol, w.hour_of_day) AS empty_days
     FROM wanted AS w
@@ -39,7 +39,7 @@ WITH hours AS (
 )
 SELECT e.exchange || ':' || e.symbol AS market, e.hour_ts AS at_ts,
     round(p.minutes, 1) AS observed, p.days AS days_with_trades
-FROM without AS e
+FROM absences AS e
 JOIN profile AS p ON p.exchange = e.exchange AND p.symbol = e.symbol
     AND p.hour_of_day = e.hour_of_day
 WHERE e.empty_days = 1 AND p.days >= 3 AND p.minutes >= :threshold

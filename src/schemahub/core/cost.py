@@ -156,13 +156,30 @@ def _watched(bill: _Bill, load: Load) -> None:
     bill.add("alarms", book["alarms"], "alarm", "alarms")
     logged = runs * load.markets * book["log_bytes"] / _GIGA
     bill.add("logs", logged, "logs", "log_bytes")
-    queries = runs * book["checks"]
-    read = load.trades * book["table_bytes"] * book["check_share"]
-    scanned = queries * max(read, book["athena_least"]) / _TERA
-    bill.add("quality", scanned, "athena", "checks × max(table_bytes × check_share, athena_least)")
+    bill.add(
+        "quality",
+        runs * _scanned(book, load) / _TERA,
+        "athena",
+        "day_reads, bars_reads, small_reads",
+    )
     busy = runs * book["lambda_seconds"] * book["lambda_gb"]
     bill.add("quality", busy, "lambda_gb_seconds", "lambda_seconds × lambda_gb")
     bill.add("quality", runs, "lambda_request", "one a run")
+
+
+def _scanned(book: Book, load: Load) -> Decimal:
+    """Bytes that Athena bills for the checks of one run: at least so many a statement.
+
+    The window's day, and of each market a row group in which it begins; never more than a
+    month. Bars are reckoned as if each reading took a month of them.
+    """
+    day = min(load.trades, load.trades_per_day + load.markets * book["row_group"])
+    least = book["athena_least"]
+    return (
+        book["day_reads"] * max(day * book["table_bytes"], least)
+        + book["bars_reads"] * max(load.trades * book["bars_bytes"], least)
+        + book["small_reads"] * least
+    )
 
 
 def fetching(book: Book, trades: Decimal, limit: Limit, engine: str) -> list[Line]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from math import isfinite
 from typing import Literal, cast, get_args
 
 from schemahub.core.errors import ConfigError
@@ -40,7 +41,7 @@ _KEYS = ("about", "scope", "severity", "threshold", "window")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _WINDOW = re.compile(r"([1-9][0-9]{0,3}) (hour|day)s?")
 _NUMBER = re.compile(r"(0|[1-9][0-9]{0,9})(\.[0-9]{1,6})?(?= |$)")
-_MARKET = re.compile(r"[^\x00-\x1f']{1,128}")
+_MARKET = re.compile(r"[^\x00-\x1f]{1,128}")
 # What stands in quotes or in a comment is no parameter.
 _TOKEN = re.compile(
     r"(?P<text>'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/|::)"
@@ -184,8 +185,12 @@ def _names(check: Check, markets: Sequence[str]) -> str:
         wanted = [market.partition(":")[0] for market in markets]
     for name in wanted:
         if not _MARKET.fullmatch(name):
-            raise ConfigError(f"{name!r} is not a market", "it holds a quote", "correct it")
-    return ", ".join(f"'{name}'" for name in sorted(set(wanted)))
+            raise ConfigError(f"{name!r} is not a market", "no name is like this", "correct it")
+    return ", ".join(_literal(name) for name in sorted(set(wanted)))
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 # ---------------------------------------------------------------- results
@@ -287,6 +292,8 @@ def overall_score(scores: Iterable[int], results: Iterable[Result]) -> float:
 def plain(value: object) -> object:
     """A value of a row as JSON holds it: decimals and times as text, nothing rounded."""
     match value:
+        case float() if not isfinite(value):
+            return str(value)  # JSON has no word for it
         case None | bool() | int() | float() | str():
             return value
         case datetime():

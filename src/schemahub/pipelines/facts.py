@@ -14,7 +14,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from schemahub.core.axis import IDS, SECOND
-from schemahub.core.errors import ObjectCorrupt, ObjectMissing
+from schemahub.core.errors import ObjectCorrupt, ObjectMissing, UsageError
 from schemahub.core.facts import FACTS, Fact, Value
 from schemahub.core.layout import Market, PartName, answers_prefix, market_of, quarantine_prefix
 from schemahub.core.ledger import Ledger
@@ -110,9 +110,10 @@ class Facts:
             for market, seed in self._seeds().items()
             if chosen is None or market in chosen
         }
-        held = [one for one in self.lake.all_markets() if chosen is None or one in chosen]
         records = self._records()
         told = _told(records)
+        known = {*self.lake.all_markets(), *_recorded(told)}
+        held = sorted(known if chosen is None else known & chosen)
         for market, at in (asked or {}).items():
             told.setdefault(str(market), _Told()).asked_ts = at
         found = [
@@ -311,6 +312,15 @@ def _told(records: Sequence[Mapping[str, Any]]) -> dict[str, _Told]:
             if outcome.get("state") == "complete" and at is not None:
                 own.asked_ts = at if own.asked_ts is None else max(own.asked_ts, at)
     return found
+
+
+def _recorded(told: Mapping[str, _Told]) -> Iterator[Market]:
+    """The markets of which runs recorded that something is held; they may be gone whole."""
+    for name, own in told.items():
+        exchange, _, symbol = name.partition(":")
+        if own.watermark is not None:
+            with suppress(UsageError):  # a record may say anything
+                yield Market(exchange, symbol)
 
 
 def _run(record: Mapping[str, Any]) -> Row:

@@ -36,7 +36,8 @@ from schemahub.core.quality import (
 )
 from schemahub.ports import Clock, Found, Sql, Store
 
-MARKETS = "SELECT market FROM markets WHERE held > 0 ORDER BY market"
+# With those that a run once recorded: one that is lost whole is not to leave the score.
+MARKETS = "SELECT market FROM watermarks WHERE held > 0 OR coalesce(told, 0) > 0 ORDER BY market"
 
 
 @dataclass(frozen=True, slots=True)
