@@ -26,36 +26,36 @@ locals {
       glue   = "none"
     }
     transform = {
-      read   = [local.raw, local.parts, local.bars, local.quarantine, local.cache, local.runs, local.seeds, local.trial]
-      write  = [local.parts, local.bars, local.quarantine, local.cache, local.runs, local.trial]
-      delete = [local.bars, local.cache, local.trial]
+      read   = [local.raw, local.parts, local.bars, local.quarantine, local.cache, local.runs]
+      write  = [local.parts, local.bars, local.quarantine, local.runs]
+      delete = [local.bars]
       glue   = "none"
     }
     run = {
       read   = [local.raw, local.parts, local.bars, local.quarantine, local.cache, local.runs, local.seeds, local.trial, local.iceberg]
-      write  = [local.raw, local.parts, local.bars, local.quarantine, local.cache, local.runs, local.seeds, local.trial, local.iceberg]
+      write  = [local.raw, local.parts, local.bars, local.quarantine, local.cache, local.runs, local.trial, local.iceberg]
       delete = [local.bars, local.cache, local.trial, local.iceberg]
       glue   = "write"
     }
     compact = {
       # Iceberg's metadata too: no part goes that a snapshot names.
-      read   = [local.raw, local.parts, local.bars, local.quarantine, local.cache, local.runs, local.seeds, local.trial, local.iceberg]
-      write  = [local.parts, local.bars, local.quarantine, local.cache, local.runs, local.trial]
-      delete = [local.parts, local.bars, local.quarantine, local.cache, local.trial, local.iceberg]
+      read   = [local.raw, local.parts, local.bars, local.quarantine, local.cache, local.runs, local.iceberg]
+      write  = [local.parts, local.bars, local.quarantine, local.runs]
+      delete = [local.parts, local.bars, local.quarantine]
       glue   = "read"
     }
     repair = {
-      read   = [local.raw, local.parts, local.bars, local.quarantine, local.cache, local.runs, local.seeds, local.trial, local.iceberg]
-      write  = [local.raw, local.parts, local.bars, local.quarantine, local.cache, local.runs, local.seeds, local.trial]
-      delete = concat([local.parts, local.bars, local.quarantine, local.cache, local.trial], local.evidence)
-      glue   = "read"
+      read   = [local.raw, local.parts, local.bars, local.quarantine, local.cache, local.runs]
+      write  = [local.raw, local.parts, local.bars, local.quarantine, local.cache, local.runs]
+      delete = concat([local.parts, local.bars, local.quarantine, local.cache], local.evidence)
+      glue   = "none"
     }
   }
 
   glue_actions = {
     none  = []
-    read  = ["glue:GetDatabase", "glue:GetTable", "glue:GetTables"]
-    write = ["glue:GetDatabase", "glue:GetTable", "glue:GetTables", "glue:CreateTable", "glue:UpdateTable"]
+    read  = ["glue:GetTable"]
+    write = ["glue:GetDatabase", "glue:GetTable", "glue:CreateTable", "glue:UpdateTable"]
   }
   glue_arns = [
     "${local.arn.glue}:catalog",
@@ -224,7 +224,7 @@ resource "aws_iam_role_policy" "quality" {
           # Athena reads catalog and lake in the name of whoever asks.
           Sid      = "Catalog"
           Effect   = "Allow"
-          Action   = concat(local.glue_actions.read, ["glue:GetPartition", "glue:GetPartitions"])
+          Action   = ["glue:GetDatabase", "glue:GetTable", "glue:GetTables", "glue:GetPartition", "glue:GetPartitions"]
           Resource = local.glue_arns
         },
         {
