@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -74,7 +75,10 @@ def serve() -> None:
 def glue() -> Iterator[str]:
     """The URL of a service of its own, in a process of its own: of Glue, and all else of moto's."""
     process = subprocess.Popen(
-        [sys.executable, "-c", _DIES_WITH_PARENT], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", _DIES_WITH_PARENT],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[1],  # where `tests` is found, wherever the test itself is
     )
     assert process.stdout is not None
     try:

@@ -212,8 +212,9 @@ def test_a_bucket_is_published_to_a_rest_catalog(
 ) -> None:
     # This service keeps a catalog a table bucket; the lake's files stay where they are.
     tables = f"tables-{uuid.uuid4().hex[:8]}"
-    boto3.client(
-        "s3tables", endpoint_url=bucket.server.url, region_name=REGION
+    # Not by boto3's own session, which keeps the keys of whoever asked first.
+    boto3.session.Session(ACCESS_KEY, SECRET_KEY, region_name=REGION).client(
+        "s3tables", endpoint_url=bucket.server.url
     ).create_table_bucket(name=tables)
     monkeypatch.setenv("SCHEMAHUB_CATALOG_URI", bucket.server.iceberg)
     own = "PYICEBERG_CATALOG__SCHEMAHUB__"
