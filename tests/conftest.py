@@ -21,6 +21,8 @@ TOGETHER = {
     "test_spark.py": "spark",
     "test_deployment.py": "terraform",
     "test_permissions.py": "terraform",
+    "test_roles.py": "roles",
+    "test_aws.py": "aws",
     "test_image.py": "image",
 }
 

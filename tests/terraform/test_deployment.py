@@ -78,7 +78,7 @@ MISTAKES = {
     "open ingress": ("network.tf", 'resource "aws_vpc_security_group_egress_rule" "https" {', 'resource "aws_vpc_security_group_ingress_rule" "https" {'),
     "all goes out": ("network.tf", "  to_port           = 443", "  to_port           = 65535"),
     "delete allowed to ingest": ("iam.tf", "      delete = [local.cache, local.trial]", "      delete = [local.parts, local.cache, local.trial]"),
-    "repair may delete raw": ("iam.tf", "local.trial], local.evidence)", "local.trial], [local.raw])"),
+    "repair may delete raw": ("iam.tf", "local.cache], local.evidence)", "local.cache], [local.raw])"),
     "an action that is none": ("iam.tf", '"dynamodb:GetItem", ', '"dynamodb:ReadItem", '),
     "a wildcard": ("iam.tf", '["ecs:RunTask"]', '["ecs:*"]'),
     "no ARN": ("iam.tf", "Resource = [local.arn.images]", "Resource = [aws_ecr_repository.image.name]"),
