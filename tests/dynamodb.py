@@ -6,7 +6,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import boto3
@@ -22,12 +22,14 @@ def client(url: str) -> Any:
 
 def make_table(url: str, table: str = TABLE, key: str = "name") -> None:
     there = client(url)
-    there.create_table(
-        TableName=table,
-        KeySchema=[{"AttributeName": key, "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
+    # The SDK asks again where the answer was lost, and is then told that it is there.
+    with suppress(there.exceptions.ResourceInUseException):
+        there.create_table(
+            TableName=table,
+            KeySchema=[{"AttributeName": key, "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
     there.get_waiter("table_exists").wait(
         TableName=table, WaiterConfig={"Delay": 0.1, "MaxAttempts": 600}
     )

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from importlib import import_module
 from typing import Any, TypeVar
 
 from schemahub.core.errors import ConfigError, EngineError, SchemaHubError
@@ -26,6 +27,7 @@ R = TypeVar("R")
 
 PATIENCE = 5.0  # s for a master to take a connection; Spark itself would try for a minute
 _STANDALONE = re.compile(r"spark://(.+)")
+_NEEDED = ("msgspec", "pydantic", "pyarrow")
 _PORT = 7077  # where a standalone master listens if that is not said
 _TRACEBACK = "Traceback (most recent call last):"
 _MOST_SHOWN = 300  # characters of what Spark says
@@ -108,7 +110,7 @@ class SparkTasks:
         if own and self.python:
             context.pythonExec = self.python
         self._context, self._own = context, own
-        jobs = _Jobs(context, f"schemahub-{secrets.token_hex(8)}", _version)
+        jobs = _Jobs(context, f"schemahub-{secrets.token_hex(8)}", _fit)
         _check_version(jobs.run(None))
 
 
@@ -155,6 +157,13 @@ def _done(version: str, work: Callable[[T], R], item: T) -> R | SchemaHubError:
         return work(item)
     except SchemaHubError as error:
         return error
+
+
+def _fit(nothing: None) -> str:
+    """The version; raises ImportError where something is lacking that parts are made with."""
+    for name in _NEEDED:
+        import_module(name)
+    return _version(nothing)
 
 
 def _version(nothing: None) -> str:
