@@ -18,13 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import click
 import pytest
 import yaml
 
-from schemahub.cli.main import cli
 from schemahub.core.settings import Settings
 from schemahub.sandbox import Generated, Sandbox
+from tests.command_line import parse
 from tests.s3_server import free_ports
 
 ROOT = Path(__file__).parents[2]
@@ -219,9 +218,7 @@ def unit(name: str) -> configparser.ConfigParser:
 def parses(words: list[str]) -> None:
     """Raises click.UsageError for a command line that the program would refuse."""
     at = next(index for index, word in enumerate(words) if word.endswith("schemahub")) + 1
-    command = cli.get_command(click.Context(cli), words[at])
-    assert command is not None
-    command.make_context(words[at], words[at + 1 :])
+    parse(words[at:])
 
 
 def test_the_units_start_a_command_that_there_is_hardened() -> None:

@@ -11,11 +11,11 @@ from functools import cache
 from typing import Any
 
 import botocore.session
-from click import ClickException, Command, Group
+from click import ClickException
 
-from schemahub.cli.main import cli
 from schemahub.core.errors import SchemaHubError
 from schemahub.core.settings import layer, unknown_variables
+from tests.command_line import parse
 from tests.terraform.deployment import Plan, document, resources
 from tests.terraform.rules_watch import alarms, athena, dashboard, logs, queries, tables
 
@@ -108,15 +108,8 @@ def commands(plan: Plan) -> Found:
         program, *words = one["command"]
         if program != "schemahub":
             yield f"{address}: {program} is not the program"
-        command: Command | None = cli
-        context = cli.make_context("schemahub", ["--help"], resilient_parsing=True)
-        while isinstance(command, Group) and words:
-            command = command.get_command(context, words.pop(0))
-        if command is None:
-            yield f"{address}: there is no such command: {one['command']}"
-            continue
         try:
-            command.make_context("schemahub", list(words), resilient_parsing=False).close()
+            parse(words)
         except (ClickException, SchemaHubError) as error:
             yield f"{address}: {one['command']}: {error}"
 
