@@ -243,3 +243,30 @@ def test_files_for_snowflake_name_the_live_parts(fetched: World) -> None:
     assert "MERGE INTO trades" in sql
     assert fetched.run("files", "--format", "snowflake-iceberg").code == 2
     assert fetched.run("files", "--format", "snowflake", "--json").code == 2
+
+
+@pytest.mark.parametrize(
+    ("pattern", "keep"),
+    [("trades/metadata/*.metadata.json", 0), ("trades/metadata/*.metadata.json", 100),
+     ("trades/metadata/snap-*.avro", 0), ("trades/metadata/snap-*.avro", 700),
+     ("trades/metadata/*-m0.avro", 0), ("trades/metadata/*-m0.avro", 2_000)],
+)  # fmt: skip
+def test_metadata_that_cannot_be_read_is_told_and_made_anew(
+    fetched: World, pattern: str, keep: int
+) -> None:
+    fetched.ok("publish")
+    warehouse = fetched.lake / "iceberg"
+    for path in warehouse.rglob(pattern):
+        path.write_bytes(path.read_bytes()[:keep])
+    for options in ([], ["--verify"]):
+        said = fetched.run("publish", *options)
+        assert said.code in {1, 3}, said
+        assert said.err.startswith("error SH-CATALOG"), said.err
+        assert "move iceberg/ of the lake away" in said.err
+    said = fetched.run("compact")
+    assert said.code == 3, said
+    assert said.err.count(": nothing was removed: ") == 2
+    assert fetched.certificate()["status"] == "proven"
+    warehouse.rename(fetched.lake.parent / "away")
+    fetched.ok("publish")
+    fetched.ok("publish", "--verify")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,17 +19,29 @@ UNDECIDED = (
     iceberg.ValidationException,
 )
 _OWN = (
-    iceberg.RESTError,
-    iceberg.NoSuchTableError,
-    iceberg.NoSuchNamespaceError,
-    iceberg.NoSuchPropertyException,
-    iceberg.GenericDynamoDbError,
-    iceberg.NotInstalledError,
-    iceberg.OAuthError,
-    iceberg.SignError,
+    *(each for each in vars(iceberg).values() if isinstance(each, type)),
     pa.ArrowException,
     OSError,  # of requests, too
-    ValueError,  # metadata that is none; pydantic's, too
+)
+# What its readers of JSON and Avro stumble over where the bytes are not those that were written:
+# they check nothing. EOFError would end a command as Ctrl-C does.
+_UNREADABLE = (
+    iceberg.ValidationError,
+    ValueError,  # pydantic's, too
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    ArithmeticError,
+    EOFError,
+    MemoryError,  # a length that is none
+    RuntimeError,  # of nesting and of what is not implemented
+    SystemError,
+    zlib.error,
+)
+_ANEW = (
+    "if it stays so, move iceberg/ of the lake away and run `schemahub publish`: "
+    "it makes the tables anew from the live parts, without their older snapshots"
 )
 
 
@@ -51,6 +64,8 @@ def translated(what: str) -> Iterator[None]:
         yield
     except UNDECIDED as error:
         raise CatalogError(what, _words(error)) from error
+    except _UNREADABLE as error:
+        raise CatalogError(what, _words(error), _ANEW) from error
     except (*_OWN, *beneath()) as error:
         raise CatalogError(what, _words(error)) from error
 
