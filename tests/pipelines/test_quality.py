@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -144,6 +144,23 @@ def test_what_runs_recorded_of_a_market_outlives_all_its_objects() -> None:
     names = [column.name for column in found["watermarks"].columns]
     (row,) = (dict(zip(names, row, strict=True)) for row in found["watermarks"].rows)
     assert (row["market"], row["told"], row["watermark"]) == ("coinbase:GONE-USD", 12, None)
+
+
+def test_a_day_of_runs_that_take_one_market_each_is_read_whole() -> None:
+    lake = RawLake()
+    now = Clock().now()
+    for n in range(600):  # a run every six minutes: two days and a half
+        at = now - timedelta(minutes=6 * n)
+        outcome = {"market": f"coinbase:M{n}-USD", "watermark": 12, "state": "complete"}
+        record = {"schema_version": 1, "run_id": f"{at:%Y%m%dT%H%M%S}", "command": "ingest",
+                  "started_at": at.isoformat(), "steps": {"ingest": [outcome]}}  # fmt: skip
+        key = f"runs/{at:%Y-%m-%d}/{record['run_id']}.json"
+        lake.store.create(key, json.dumps(record).encode())
+    found = {one.name: one for one in Facts(lake.lake, Specs({}), Clock()).gather()}
+    told = {str(row[0]) for row in found["watermarks"].rows}
+    assert {f"coinbase:M{n}-USD" for n in range(240)} <= told
+    assert len(told) < 600
+    assert found["runs"].rows[0][0] == f"{now:%Y%m%dT%H%M%S}"  # the newest first
 
 
 # ---------------------------------------------------------------- in a run

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -29,7 +30,10 @@ from schemahub.pipelines.runs import RunName, read_run
 from schemahub.pipelines.seed import Seed, read_seed
 from schemahub.ports import Clock
 
-RUNS = 24  # so many records are read, the latest ones: six days of a run every six hours
+# Run records that are read, the latest ones: six days of a run every six hours at least, and a
+# day and a night of runs that each take one market, up to what a bucket answers in seconds.
+RUNS, ALL_OF, MOST_RUNS = 24, timedelta(days=1), 500
+_AT_ONCE = 8
 _MOST_DIGITS = 60
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Row = tuple[Value, ...]
@@ -214,17 +218,25 @@ class Facts:
 
     def _records(self) -> list[dict[str, Any]]:
         """The latest records, newest first; of a damaged one what its name says."""
-        found: list[dict[str, Any]] = []
+        names = self._latest((self.clock.now() - ALL_OF).strftime("%Y-%m-%d"))
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            return list(pool.map(self._record, names))
+
+    def _latest(self, day: str) -> list[RunName]:
+        """The newest first: RUNS of them, and up to MOST_RUNS if they are of this day or later."""
+        found: list[RunName] = []
         for date in sorted(self.lake.store.folders("runs/"), reverse=True):
             for key in sorted(self.lake.store.keys(f"runs/{date}/"), reverse=True):
-                if len(found) == RUNS:
+                if len(found) >= (MOST_RUNS if date >= day else RUNS):
                     return found
-                name = RunName(date, key.rpartition("/")[2].removesuffix(".json"))
-                try:
-                    found.append(read_run(self.lake.store, name))
-                except ObjectCorrupt:
-                    found.append({"run_id": name.run_id, "command": "damaged"})
+                found.append(RunName(date, key.rpartition("/")[2].removesuffix(".json")))
         return found
+
+    def _record(self, name: RunName) -> dict[str, Any]:
+        try:
+            return read_run(self.lake.store, name)
+        except ObjectCorrupt:
+            return {"run_id": name.run_id, "command": "damaged"}
 
 
 def _refusals(one: _Market, counted: Mapping[tuple[str, str], _Refused]) -> Iterator[Row]:
