@@ -6,6 +6,7 @@ import json
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -55,6 +56,37 @@ def test_two_runs_at_once_publish_each_trade_once_and_quality_finds_it_whole(
     told = [one for one in documents(last.out) if one["event"] == "run.done"]
     assert told[0]["RunSeconds"] > 0
     assert told[0]["RunsOk"] + told[0]["RunsFailed"] == 1
+    assert world.run("verify", BTC, "ETH-USD").code == 0
+    assert world.run("publish", "--verify").code == 0
+    assert json.loads(world.run("locks", "list", "--json").out)["locks"] == []
+    assert_one_history(world)
+
+
+def assert_one_history(world: AwsWorld) -> None:
+    """Each snapshot follows the one before it: no commit was lost and none made beside another."""
+    found = [
+        json.loads(data)
+        for key, data in world.objects().items()
+        if "/trades/metadata/" in key and key.endswith(".metadata.json")
+    ]
+    snapshots = max(found, key=lambda one: one["last-sequence-number"])["snapshots"]
+    ordered = sorted(snapshots, key=lambda one: one["sequence-number"])
+    assert ordered
+    parents = [one.get("parent-snapshot-id") for one in ordered[1:]]
+    assert parents == [one["snapshot-id"] for one in ordered[:-1]]
+
+
+def test_two_functions_at_once_leave_a_report_each(world: AwsWorld) -> None:
+    with (
+        world.quality(SCHEMAHUB_FAIL_ON="never") as one,
+        world.quality(SCHEMAHUB_FAIL_ON="never") as other,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        (first, said), (second, body) = pool.map(lambda each: each.invoke({}), (one, other))
+    assert (first, second) == ("ok", "ok"), (said, body)
+    assert said["report"] != body["report"]
+    assert {said["report"], body["report"]} <= set(world.objects())
+    assert said["score"] == body["score"]
 
 
 def world_count(world: AwsWorld, market: str) -> int:
