@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
+from schemahub.adapters.duck.closing import Closing
 from schemahub.adapters.duck.engine import Duck
 from schemahub.core.errors import ObjectMissing
 from schemahub.ports import Found
@@ -13,7 +12,7 @@ from schemahub.ports import Found
 TRIES = 3
 
 
-class DuckSql:
+class DuckSql(Closing):
     """The engine, opened by `source` when it is first asked; close it, or use `with`.
 
     Where a part was superseded and deleted while it was read, it is opened anew and asked
@@ -50,14 +49,3 @@ class DuckSql:
         if self._duck is not None:
             self._duck.close()
             self._duck = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

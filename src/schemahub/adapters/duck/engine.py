@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from schemahub.adapters.duck import bars, views
+from schemahub.adapters.duck.closing import Closing
 from schemahub.adapters.duck.cut import cut_bars
 from schemahub.adapters.duck.ends import shared_minutes
 from schemahub.adapters.duck.faults import FAULTS, fault
@@ -29,7 +29,7 @@ from schemahub.ports import Objects
 Params = Sequence[Any] | Mapping[str, Any] | None
 
 
-class Duck:
+class Duck(Closing):
     """The views `trades`, `trades_float`, `bars_1m`, `markets` over `slices`, read-only.
 
     And a table by the name of each of `facts`.
@@ -154,17 +154,6 @@ class Duck:
 
     def close(self) -> None:
         self._connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _connect(

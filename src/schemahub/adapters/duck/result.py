@@ -7,12 +7,12 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from schemahub.adapters.duck.closing import Closing
 from schemahub.adapters.duck.faults import FAULTS
 from schemahub.adapters.duck.text import plain, texts
 from schemahub.core.errors import SchemaHubError, UsageError
@@ -102,7 +102,7 @@ class Streamed(ABC):
                 out.write_batch(batch)
 
 
-class Result(Streamed):
+class Result(Streamed, Closing):
     """What DuckDB found.
 
     While rows are read: ObjectMissing and ObjectCorrupt if a file is gone or broken (what was
@@ -159,17 +159,6 @@ class Result(Streamed):
         """Stop the query; rows not read yet are lost."""
         self._taken = True
         self._cursor.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _as(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
