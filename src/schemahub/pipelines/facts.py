@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -32,8 +31,7 @@ from schemahub.ports import Clock
 
 # Run records that are read, the latest ones: six days of a run every six hours at least, and a
 # day and a night of runs that each take one market, up to what a bucket answers in seconds.
-RUNS, ALL_OF, MOST_RUNS = 24, timedelta(days=1), 500
-_AT_ONCE = 8
+RUNS, ALL_OF, MOST_RUNS = 24, timedelta(days=1), 240
 _MOST_DIGITS = 60
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Row = tuple[Value, ...]
@@ -219,8 +217,7 @@ class Facts:
     def _records(self) -> list[dict[str, Any]]:
         """The latest records, newest first; of a damaged one what its name says."""
         names = self._latest((self.clock.now() - ALL_OF).strftime("%Y-%m-%d"))
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            return list(pool.map(self._record, names))
+        return [self._record(name) for name in names]
 
     def _latest(self, day: str) -> list[RunName]:
         """The newest first: RUNS of them, and up to MOST_RUNS if they are of this day or later."""
