@@ -53,7 +53,7 @@ class FakeBackend:
     def verify(self, markets: Sequence[Market]) -> Sequence[Mapping[str, object]]:
         return [{"market": str(market), "status": "proven"} for market in markets]
 
-    def fact_tables(self) -> Sequence[Fact]:
+    def fact_tables(self, names: Any) -> Sequence[Fact]:
         return []
 
     def judge(

@@ -6,7 +6,7 @@ each asking reads the lake as it is then.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -44,8 +44,8 @@ class Backend(Protocol):
 
     def market_rows(self) -> Sequence[MarketRow]: ...
 
-    def fact_tables(self) -> Sequence[Fact]:
-        """Tables about the lake itself (core/facts.py), but `markets`."""
+    def fact_tables(self, names: Collection[str]) -> Sequence[Fact]:
+        """At least these tables about the lake itself (core/facts.py, core/history.py)."""
         ...
 
     def coverage(self, market: Market) -> Coverage:
@@ -143,15 +143,15 @@ class Lake:
         )
 
     def sql(self, query: str, params: Params = None) -> Rows:
-        """One reading statement over `trades`, `trades_float`, `bars_1m`, `markets` and facts.
+        """One reading statement over `trades`, `trades_float`, `bars_1m`, `markets` and others.
 
         `params` are bound to ? or $name. Refused and wrong queries raise UsageError when run.
         """
-        bars = reads_bars(query)
+        bars, facts = reads_bars(query), reads_facts(query)
         source = self._source(
             lambda: self._backend.slices(None, bars=bars),
             self._backend.market_rows,
-            self._backend.fact_tables if reads_facts(query) else list,
+            lambda: self._backend.fact_tables(facts) if facts else [],
         )
         return Rows(source, query, params, title=query.strip())
 

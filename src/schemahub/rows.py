@@ -22,6 +22,7 @@ from schemahub.adapters.duck import (
 from schemahub.core.bars import Cut
 from schemahub.core.errors import ObjectMissing, UsageError
 from schemahub.core.facts import FACTS
+from schemahub.core.history import HISTORY
 from schemahub.core.layout import Market
 
 if TYPE_CHECKING:
@@ -149,9 +150,10 @@ def reads_bars(query: str) -> bool:
     return "bars_1m" in query.lower()
 
 
-def reads_facts(query: str) -> bool:
-    """Whether facts need to be gathered: any of their names may be a column's or an alias."""
-    return any(name in query.lower() for name in FACTS if name != "markets")
+def reads_facts(query: str) -> frozenset[str]:
+    """The tables about the lake that it names, but `markets`; a name may be an alias as well."""
+    text = query.lower()
+    return frozenset(name for name in (*FACTS, *HISTORY) if name in text) - {"markets"}
 
 
 def answer(rows: Rows, duck: Duck) -> Result:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,13 +13,15 @@ from schemahub.adapters.checks import checks
 from schemahub.adapters.store_local import LocalStore
 from schemahub.app.environment import configure
 from schemahub.app.wiring import App
-from schemahub.core.facts import Fact
+from schemahub.core.facts import FACTS, Fact
 from schemahub.core.layout import BARS, Market, bars_key, part_key, part_prefix
 from schemahub.core.parts import Slice
 from schemahub.core.span import Coverage, Span
 from schemahub.pipelines.bars import listed
 from schemahub.pipelines.facts import Facts
+from schemahub.pipelines.history import History
 from schemahub.pipelines.quality import Quality, Report
+from schemahub.pipelines.records import Records
 from schemahub.ports import Objects
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ class LakeBackend:
     """What queries and the Python API ask of a lake; every call lists anew."""
 
     app: App
+    records: Records | None = None  # None: read anew at each call
 
     @property
     def objects(self) -> Objects | None:
@@ -102,11 +105,16 @@ class LakeBackend:
         return [MarketRow(Market(row[1], row[2]), *row[3:]) for row in rows]
 
     def facts(self) -> Facts:
-        return Facts(self.app.lake, self.app.specs, self.app.clock)
+        return Facts(self.app.lake, self.app.specs, self.app.clock, self.records)
 
-    def fact_tables(self) -> list[Fact]:
-        """Every fact but `markets`, which is told by `market_rows`."""
-        return [fact for fact in self.facts().gather() if fact.name != "markets"]
+    def fact_tables(self, names: Collection[str]) -> list[Fact]:
+        """Those of these names, and others that cost nothing more.
+
+        Never `markets`, which is told by `market_rows`.
+        """
+        facts = self.facts().gather() if FACTS.keys() & names else []
+        history = History(self.app.lake, self.app.specs, self.app.clock, self.records)
+        return [one for one in facts if one.name != "markets"] + history.gather(names)
 
     @contextmanager
     def quality(

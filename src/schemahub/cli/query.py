@@ -38,8 +38,8 @@ def command(shell: Shell, /, **options: Any) -> int:
 
     It can write nothing, and read nothing but the lake.
 
-    Views: trades (exact), trades_float (DOUBLE, faster), bars_1m, markets; and gaps,
-    watermarks, quarantined, runs.
+    Views: trades (exact), trades_float (DOUBLE, faster), bars_1m, markets. About the lake:
+    gaps, watermarks, quarantined, runs, steps, requests, storage, scores, checks.
 
     \b
       schemahub query "select * from trades where symbol = 'BTC-USD' limit 5"
@@ -79,7 +79,8 @@ def show(shell: Shell, sql: str, form: Any = "table", rows: int = TABLE_ROWS) ->
 
     def duck() -> Duck:
         slices = backend.slices(None, bars=reads_bars(sql))
-        facts = backend.fact_tables() if reads_facts(sql) else []
+        named = reads_facts(sql)
+        facts = backend.fact_tables(named) if named else []
         return Duck(slices, backend.market_rows(), facts=facts, objects=backend.objects)
 
     write(duck, lambda duck: duck.sql(sql), form, rows)

@@ -9,12 +9,11 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any
 
 from schemahub.core.axis import IDS, SECOND
-from schemahub.core.errors import ObjectCorrupt, ObjectMissing, UsageError
+from schemahub.core.errors import ObjectCorrupt, ObjectMissing
 from schemahub.core.facts import FACTS, Fact, Value
 from schemahub.core.layout import Market, PartName, answers_prefix, market_of, quarantine_prefix
 from schemahub.core.ledger import Ledger
@@ -25,25 +24,13 @@ from schemahub.core.spec import ExchangeSpec
 from schemahub.core.trade import Rejected
 from schemahub.pipelines.lake import Lake, Specs
 from schemahub.pipelines.quarantine import kind
-from schemahub.pipelines.runs import RunName, read_run
+from schemahub.pipelines.records import Records, Told, instant, recorded, run_row, told
 from schemahub.pipelines.seed import Seed, read_seed
 from schemahub.ports import Clock
 
-# Run records that are read, the latest ones: six days of a run every six hours at least, and a
-# day and a night of runs that each take one market, up to what a bucket answers in seconds.
-RUNS, ALL_OF, MOST_RUNS = 24, timedelta(days=1), 240
 _MOST_DIGITS = 60
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Row = tuple[Value, ...]
-
-
-@dataclass
-class _Told:
-    """What run records tell of a market: the highest watermark, and when it was complete."""
-
-    watermark: int | None = None
-    run_id: str | None = None
-    asked_ts: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +74,15 @@ class _Quarantined:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The pipeline with what it needs of the world. Reads only."""
+    """The pipeline with what it needs of the world. Reads only.
+
+    `records` are those of runs; None reads them anew.
+    """
 
     lake: Lake
     specs: Specs
     clock: Clock
+    records: Records | None = None
 
     def gather(
         self,
@@ -112,12 +103,12 @@ class Facts:
             for market, seed in self._seeds().items()
             if chosen is None or market in chosen
         }
-        records = self._records()
-        told = _told(records)
-        known = {*self.lake.all_markets(), *_recorded(told)}
+        records = (self.records or Records(self.lake.store, self.clock)).latest()
+        by_market = told(records)
+        known = {*self.lake.all_markets(), *recorded(by_market)}
         held = sorted(known if chosen is None else known & chosen)
         for market, at in (asked or {}).items():
-            told.setdefault(str(market), _Told()).asked_ts = at
+            by_market.setdefault(str(market), Told()).asked_ts = at
         found = [
             _Market(market, spec, self.lake.quick_ledger(market, spec), slices)
             for market, slices in self.lake.all_slices(held)
@@ -133,10 +124,10 @@ class Facts:
             "gaps": [row for one in found for row in _gaps(one, refused[one.market], now)],
             "quarantined": [row for one in found for row in refused[one.market].rows],
             "watermarks": [
-                _watermark(one, told.get(str(one.market), _Told()), seeds.get(one.market))
+                _watermark(one, by_market.get(str(one.market), Told()), seeds.get(one.market))
                 for one in found
             ],
-            "runs": [_run(record) for record in records],
+            "runs": [run_row(record) for record in records],
         }
         return [Fact(name, columns, tuple(rows[name])) for name, columns in FACTS.items()]
 
@@ -212,29 +203,6 @@ class Facts:
             tuple(_refusals(one, counted)), Coverage.of(Span(at, at + 1) for at in places)
         )
 
-    # ------------------------------------------------------------ runs
-
-    def _records(self) -> list[dict[str, Any]]:
-        """The latest records, newest first; of a damaged one what its name says."""
-        names = self._latest((self.clock.now() - ALL_OF).strftime("%Y-%m-%d"))
-        return [self._record(name) for name in names]
-
-    def _latest(self, day: str) -> list[RunName]:
-        """The newest first: RUNS of them, and up to MOST_RUNS if they are of this day or later."""
-        found: list[RunName] = []
-        for date in sorted(self.lake.store.folders("runs/"), reverse=True):
-            for key in sorted(self.lake.store.keys(f"runs/{date}/"), reverse=True):
-                if len(found) >= (MOST_RUNS if date >= day else RUNS):
-                    return found
-                found.append(RunName(date, key.rpartition("/")[2].removesuffix(".json")))
-        return found
-
-    def _record(self, name: RunName) -> dict[str, Any]:
-        try:
-            return read_run(self.lake.store, name)
-        except ObjectCorrupt:
-            return {"run_id": name.run_id, "command": "damaged"}
-
 
 def _refusals(one: _Market, counted: Mapping[tuple[str, str], _Refused]) -> Iterator[Row]:
     for (label, reason), group in sorted(counted.items()):
@@ -283,7 +251,7 @@ def _gaps(one: _Market, refused: _Quarantined, now: datetime) -> Iterator[Row]:
             yield (*one.names, line.kind, name, span.start, span.stop, len(span), *moments)
 
 
-def _watermark(one: _Market, told: _Told, seed: Seed | None) -> Row:
+def _watermark(one: _Market, told: Told, seed: Seed | None) -> Row:
     ledger = one.ledger
     shown = Coverage.of(kept for piece in one.slices for kept in piece.keep)
     return (
@@ -304,48 +272,6 @@ def _watermark(one: _Market, told: _Told, seed: Seed | None) -> Row:
     )
 
 
-def _told(records: Sequence[Mapping[str, Any]]) -> dict[str, _Told]:
-    """By market what records say; what one that is not as we write them says is passed over."""
-    found: dict[str, _Told] = {}
-    for record in records:
-        steps = record.get("steps")
-        outcomes = steps.get("ingest") if isinstance(steps, dict) else None
-        for outcome in outcomes if isinstance(outcomes, list) else ():
-            if not isinstance(outcome, dict):
-                continue
-            own = found.setdefault(str(outcome.get("market")), _Told())
-            mark = outcome.get("watermark")
-            if type(mark) is int and (own.watermark is None or mark > own.watermark):
-                own.watermark, own.run_id = mark, str(record.get("run_id"))
-            at = _instant(record.get("started_at"))
-            if outcome.get("state") == "complete" and at is not None:
-                own.asked_ts = at if own.asked_ts is None else max(own.asked_ts, at)
-    return found
-
-
-def _recorded(told: Mapping[str, _Told]) -> Iterator[Market]:
-    """The markets of which runs recorded that something is held; they may be gone whole."""
-    for name, own in told.items():
-        exchange, _, symbol = name.partition(":")
-        if own.watermark is not None:
-            with suppress(UsageError):  # a record may say anything
-                yield Market(exchange, symbol)
-
-
-def _run(record: Mapping[str, Any]) -> Row:
-    code, seconds = record.get("exit_code"), record.get("seconds")
-    error = record.get("error")
-    return (
-        str(record.get("run_id")),
-        str(record.get("command")),
-        _instant(record.get("started_at")),
-        _instant(record.get("ended_at")),
-        int(seconds * 1000) if isinstance(seconds, int | float) else None,
-        code if type(code) is int else None,
-        str(error.get("code")) if isinstance(error, dict) else None,
-    )
-
-
 def _count(
     counted: dict[tuple[str, str], _Refused],
     label: str,
@@ -359,7 +285,7 @@ def _count(
     if row is None:
         return
     group.positions.append(row.position)
-    at = _instant(row.at)
+    at = instant(row.at)
     if at is not None:
         group.last_ts = at if group.last_ts is None else max(group.last_ts, at)
 
@@ -368,16 +294,6 @@ def _moment(microseconds: int) -> datetime | None:
     """None beyond the year 9999, which a name can say."""
     with suppress(OverflowError, ValueError):
         return datetime.fromtimestamp(microseconds // SECOND, UTC)
-    return None
-
-
-def _instant(text: object) -> datetime | None:
-    """A time of a record; None if it is none."""
-    if not isinstance(text, str):
-        return None
-    with suppress(ValueError):
-        found = datetime.fromisoformat(text)
-        return found.astimezone(UTC) if found.tzinfo else None
     return None
 
 
