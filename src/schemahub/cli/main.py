@@ -24,6 +24,7 @@ COMMANDS = {
     "run": ("run", "What a scheduler calls: ingest, transform, publish, quality"),
     "query": ("query", "Ask the table in SQL"),
     "bars": ("bars", "Bars of a market: of time, or cut by what was traded"),
+    "dashboard": ("dashboard", "See the lake in the browser"),
     "verify": ("verify", "Prove that nothing is missing and nothing is twice"),
     "quality": ("quality", "Check the data: gaps, outliers, silence, and the like"),
     "repair": ("repair", "Set damage aside and fetch what is missing"),
