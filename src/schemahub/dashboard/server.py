@@ -66,7 +66,8 @@ class Dashboard:
             {"name": one.name, "title": one.title, "params": one.params}
             for one in self.panels.values()
         ]
-        return _json({"place": list(self.place), "panels": found})
+        quoted = [shlex.quote(word) for word in self.place]
+        return _json({"place": list(self.place), "quoted": quoted, "panels": found})
 
     def panel(self, request: Request) -> Response:
         """A panel's rows as `.json` or `.arrow`, its statement as `.sql`, a command as `.sh`."""
