@@ -40,7 +40,7 @@ export class Candles {
     } else {
       const candles = chart.addSeries(CandlestickSeries, { priceFormat });
       candles.setData(first.map((row) => ({ time: at(row), open: Number(row["open"]), high: Number(row["high"]), low: Number(row["low"]), close: Number(row["close"]) })));
-      const volume = chart.addSeries(HistogramSeries, { priceScaleId: "volume", priceFormat: { type: "volume" }, color: "#2f7ed866" });
+      const volume = chart.addSeries(HistogramSeries, { priceScaleId: "volume", priceFormat: { type: "volume" }, color: "#2f7ed866", lastValueVisible: false, priceLineVisible: false });
       volume.setData(first.map((row) => ({ time: at(row), value: Number(row["volume"]) })));
       chart.priceScale("volume").applyOptions({ scaleMargins: { top: 0.8, bottom: 0 } });
     }

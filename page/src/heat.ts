@@ -4,7 +4,7 @@ import { el, day, count } from "./dom.js";
 import type { Row } from "./api.js";
 
 const STATES: Record<string, string> = {
-  proven: "proven", unproven: "unproven", missing: "missing", absent: "absent at source", none: "nothing held",
+  proven: "proven", unproven: "unproven", missing: "missing", absent: "absent at source", empty: "nothing held",
 };
 
 export function legend(): HTMLElement {
@@ -29,7 +29,7 @@ export function heat(rows: Row[], days: string[], chosen: (market: string, day: 
 }
 
 function cell(market: string, at: string, row: Row | undefined, chosen: (market: string, day: string) => void): HTMLElement {
-  const state = row ? String(row["state"]) : "none";
+  const state = row ? String(row["state"]) : "empty";
   const missing = row && Number(row["missing"]) > 0 ? `, ${count(row["missing"])} missing` : "";
   const words = `${market} ${at}: ${STATES[state] ?? state}, ${count(row?.["trades"] ?? 0)} trades${missing}`;
   const button = el("button", { type: "button", class: `cell ${state}`, "aria-label": words, title: words, tabindex: "-1" });

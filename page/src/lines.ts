@@ -38,7 +38,13 @@ export class Lines {
       return;
     }
     this.plot?.destroy();
+    this.plot = null;
     this.shape = shape;
+    if (!times.length) {
+      this.box.replaceChildren(el("p", { class: "none" }, "nothing yet"));
+      return;
+    }
+    this.box.replaceChildren();
     const axis = { stroke: token("--text"), grid: { stroke: token("--line"), width: 1 }, ticks: { stroke: token("--line") } };
     const show = lines[0]?.show;
     this.plot = new uPlot({
@@ -46,7 +52,7 @@ export class Lines {
       height: 200,
       tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
       padding: [8, 8, 0, 0],
-      scales: { x: { time: true }, y: { range: (_, low, high) => [Math.min(0, low ?? 0), (high || 1) * 1.05] } },
+      scales: { x: { time: true, range: () => this.range() }, y: { range: (_, low, high) => [Math.min(0, low ?? 0), (high || 1) * 1.05] } },
       axes: [axis, { ...axis, size: 64, ...(show ? { values: (_: uPlot, ticks: number[]) => ticks.map(show) } : {}) }],
       series: [
         {},
@@ -71,6 +77,16 @@ export class Lines {
       const last = [...line.values].reverse().find((value) => value !== null);
       return `${line.label} last ${last ?? "unknown"}`;
     }).join(", ") || "nothing";
+  }
+
+  /** Of all times; with room for the bars at both ends. */
+  private range(): [number, number] {
+    const { times, lines } = this.drawn ?? { times: [], lines: [] };
+    const [low, high] = [times[0] ?? 0, times.at(-1) ?? 0];
+    if (low === high) return [low - 43_200, high + 43_200];
+    const steps = times.slice(1).map((at, n) => at - (times[n] ?? 0));
+    const room = lines.some((line) => line.bars) ? Math.min(...steps) / 2 : 0;
+    return [low - room, high + room];
   }
 
   private fit(): void {

@@ -10,7 +10,7 @@ const SPANS: Record<string, number> = { "1 hour": 1 / 24, "1 day": 1, "7 days": 
 const MOST = 6000; // candles that a chart shows well
 
 export function market(place: () => string[]): Section {
-  const chart = el("div", { class: "candles", id: "candles", role: "img", "aria-label": "Candles" });
+  const chart = el("div", { class: "candles", id: "candles", role: "region", "aria-label": "Candles" });
   const candles = new Candles(chart);
   const first = el("select", { id: "market-first" });
   const others = el("select", { id: "market-others", multiple: "", size: "3" });

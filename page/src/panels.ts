@@ -161,7 +161,7 @@ export function quality(): Section {
   return {
     async refresh() {
       const [scored, checked] = await Promise.all([ask("scores"), ask("checks")]);
-      scores.show(scored, () => scored.rows.length ? table(scored, "Scores", 50) : el("p", { class: "none" }, "No report yet: `schemahub quality` makes one"));
+      scores.show(scored, () => scored.rows.length ? table({ ...scored, rows: scored.rows.map((row) => ({ ...row, market: row["market"] ?? "the whole lake" })) }, "Scores", 50) : el("p", { class: "none" }, "No report yet: `schemahub quality` makes one"));
       checks.show(checked, () => el("div", {}, table(checked, "Checks", 50, ["name", "severity", "status", "found", "about", "error"]), ...checked.rows.flatMap(samples)));
     },
     redraw: () => undefined,

@@ -6,7 +6,7 @@ WITH closes AS (
   WHERE :markets AND bar_ts >= :since::TIMESTAMPTZ AND bar_ts < :until::TIMESTAMPTZ
   GROUP BY ALL
 )
-SELECT open_ts, count(*) AS markets, arg_min(market, close) AS lowest, min(close) AS low,
-  arg_max(market, close) AS highest, max(close) AS high, max(close) - min(close) AS spread,
+SELECT open_ts, count(*) AS markets, arg_min(market, (close, market)) AS lowest, min(close) AS low,
+  arg_max(market, (close, market)) AS highest, max(close) AS high, max(close) - min(close) AS spread,
   round((max(close) - min(close))::DOUBLE / min(close)::DOUBLE * 10000, 2) AS basis_points
 FROM closes GROUP BY open_ts HAVING count(*) > 1 ORDER BY open_ts
