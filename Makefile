@@ -73,7 +73,7 @@ endif
 	@export UV_CUSTOM_COMPILE_COMMAND="make lock"; \
 	pin="$(uv) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links $(ARGS)"; \
 	$$pin pyproject.toml --extra aws --extra dashboard --extra fast --extra iceberg --extra pandas --extra polars --group dev -o requirements/dev.txt && \
-	$$pin pyproject.toml --extra fast -c requirements/dev.txt -o requirements/runtime.txt && \
+	$$pin pyproject.toml --extra dashboard --extra fast -c requirements/dev.txt -o requirements/runtime.txt && \
 	$$pin --group build -c requirements/dev.txt -o requirements/build.txt && \
 	$$pin --group uv -o requirements/uv.txt && \
 	$$pin pyproject.toml --extra spark -c requirements/dev.txt -o requirements/spark.txt && \

@@ -14,6 +14,7 @@ from types import ModuleType
 from benchmarks import (
     bars,
     batch,
+    dashboard,
     demo,
     help,  # noqa: A004  (named for what it measures)
     ingest_cpu,
@@ -46,6 +47,7 @@ BENCHMARKS: dict[str, ModuleType] = {
     "batch": batch,
     "requests": requests,
     "scaling": scaling,
+    "dashboard": dashboard,
 }
 
 
