@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 from playwright.sync_api import sync_playwright
 
@@ -49,9 +50,10 @@ def main() -> None:
             assert server.stdout is not None
             address = server.stdout.readline().strip()
             browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-            for theme, scheme in (("light", "light"), ("dark", "dark")):
+            themes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+            for theme in themes:
                 page = browser.new_page(
-                    viewport={"width": 1280, "height": 1500}, color_scheme=scheme
+                    viewport={"width": 1280, "height": 1500}, color_scheme=theme
                 )
                 page.goto(address)
                 page.wait_for_selector("body[data-ready]")
