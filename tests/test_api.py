@@ -56,6 +56,9 @@ class FakeBackend:
     def fact_tables(self, names: Any) -> Sequence[Fact]:
         return []
 
+    def certified(self, markets: Sequence[Market], since: Any, until: Any) -> Sequence[FileSlice]:
+        raise AssertionError
+
     def judge(
         self, markets: Sequence[Market], names: Sequence[str], since: datetime | None
     ) -> Report:

@@ -56,6 +56,15 @@ class Backend(Protocol):
         """A certificate a market, as `schemahub verify --json` writes it."""
         ...
 
+    def certified(
+        self, markets: Sequence[Market], since: datetime | None, until: datetime | None
+    ) -> Sequence[FileSlice]:
+        """Files of the trades of a range, cut to what is proven; no markets are all.
+
+        Raises ProofFailed if any of it is not.
+        """
+        ...
+
     def judge(
         self, markets: Sequence[Market], names: Sequence[str], since: datetime | None
     ) -> Report:
@@ -123,33 +132,48 @@ class Lake:
         start: Instant = None,
         end: Instant = None,
         columns: Sequence[str] | None = None,
+        *,
+        require_proof: bool = False,
     ) -> Trades:
         """Trades with `start` <= trade_ts < `end`, a market's in axis order; None is all.
 
         A market is "EXCHANGE:BTC-USD", or "BTC-USD" if one exchange alone has it. Times are
         ISO text, date or datetime (naive is UTC), or "7d", "12h", "45m", "30s", "2w" ago.
-        Raises UsageError for a market, column or time that is none.
+        Raises UsageError for a market, column or time that is none. With `require_proof` every
+        reading certifies the range first (as `schemahub query --require-proof`), and raises
+        ProofFailed if any position of it is not proven.
         """
         chosen = None if markets is None else self._resolve(markets)
         since, until = self._since_until(start, end)
         names = _columns(columns)
         where, params = _where(since, until)
+
+        def slices() -> Sequence[FileSlice]:
+            if require_proof:
+                return self._backend.certified(chosen or [], since, until)
+            return self._slices(chosen)
+
         return Trades(
-            self._source(lambda: self._slices(chosen), list),
+            self._source(slices, list),
             f"SELECT {', '.join(names)} FROM trades{where}",  # noqa: S608  (names checked)
             params,
             title=_title(chosen, since, until),
             count_sql=f"SELECT count(*) FROM trades{where}",  # noqa: S608
         )
 
-    def sql(self, query: str, params: Params = None) -> Rows:
+    def sql(self, query: str, params: Params = None, *, require_proof: bool = False) -> Rows:
         """One reading statement over `trades`, `trades_float`, `bars_1m`, `markets` and others.
 
         `params` are bound to ? or $name. Refused and wrong queries raise UsageError when run.
+        With `require_proof` each reading raises ProofFailed unless every market is proven.
         """
         bars, facts = reads_bars(query), reads_facts(query)
         source = self._source(
-            lambda: self._backend.slices(None, bars=bars),
+            lambda: (
+                self._backend.certified([], None, None)
+                if require_proof
+                else self._backend.slices(None, bars=bars)
+            ),
             self._backend.market_rows,
             lambda: self._backend.fact_tables(facts) if facts else [],
         )

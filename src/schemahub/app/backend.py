@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -149,6 +150,15 @@ class LakeBackend:
         pipeline = self.app.verify()
         chosen = markets or self.app.stored_markets([])
         return [pipeline.market(market).certificate.as_json() for market in chosen]
+
+    def certified(
+        self, markets: Sequence[Market], since: datetime | None, until: datetime | None
+    ) -> list[FileSlice]:
+        from schemahub.app.proof import certified
+
+        chosen = markets or self.app.stored_markets([])
+        workers = self.app.settings.transform_workers or os.cpu_count() or 1
+        return certified(self, chosen, (since, until), deep=True, workers=workers)
 
     def now(self) -> datetime:
         return self.app.clock.now()

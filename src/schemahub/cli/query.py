@@ -32,6 +32,13 @@ TRIES = 3
 @click.option("--json", "as_json", is_flag=True, help="Short for --output json.")
 @click.option("--rows", type=click.IntRange(1), default=TABLE_ROWS, show_default=True,
               help="How many rows a table shows.")  # fmt: skip
+@click.option("--require-proof", is_flag=True,
+              help="Refuse (exit 4) unless every trade that is read is proven.")  # fmt: skip
+@click.option("--market", "markets", multiple=True, metavar="M",
+              help="With it: read only this market; repeat for more. [default: all]")  # fmt: skip
+@click.option("--since", metavar="T", help="With it: certify from this time on.")
+@click.option("--until", metavar="T", help="With it: certify up to this time.")
+@click.option("--shallow", is_flag=True, help="With it: go by names; read no raw object.")
 @common(reads=True)
 def command(shell: Shell, /, **options: Any) -> int:
     """Ask the lake in SQL: one SELECT, WITH, EXPLAIN, DESCRIBE or the like.
@@ -44,9 +51,19 @@ def command(shell: Shell, /, **options: Any) -> int:
     \b
       schemahub query "select * from trades where symbol = 'BTC-USD' limit 5"
       schemahub query -f report.sql --output csv > report.csv
+      schemahub query --require-proof --market BTC-USD --since 2026-01-01 --until 2026-02-01 \\
+        "select count(*) from trades"
     """
+    if not options["require_proof"]:
+        _alone(options)
     form = "json" if options["as_json"] else options["output"] or "table"
     if options["engine"] == "athena":
+        if options["require_proof"]:
+            raise UsageError(
+                "--require-proof is of the engine duckdb",
+                "what Athena reads was published before, and is not certified as it is read",
+                "leave --engine athena out",
+            )
         sql = _sql(options["sql"], options["path"])
         ask(shell, sql, form, options["rows"], options["limit_gb"])
         return 0
@@ -59,8 +76,45 @@ def command(shell: Shell, /, **options: Any) -> int:
     shell.app.require_lake()
     sql = _sql(options["sql"], options["path"])
 
-    aside(shell, lambda: show(shell, sql, form, options["rows"]))
+    if options["require_proof"]:
+        aside(shell, lambda: _show_proven(shell, sql, form, options))
+    else:
+        aside(shell, lambda: show(shell, sql, form, options["rows"]))
     return 0
+
+
+def _alone(options: dict[str, Any]) -> None:
+    for name in ("markets", "since", "until", "shallow"):
+        if options[name]:
+            flag = "--market" if name == "markets" else f"--{name}"
+            raise UsageError(
+                f"{flag} says nothing without --require-proof",
+                "of a query the SQL says what it reads",
+                "add --require-proof, or write it into the SQL",
+            )
+
+
+def _show_proven(shell: Shell, sql: str, form: Any, options: dict[str, Any]) -> None:
+    """The same over what is certified; each try certifies what it reads."""
+    from schemahub.adapters.duck import Duck
+    from schemahub.app.proof import certified
+    from schemahub.cli.verify import workers
+    from schemahub.core.times import instant
+    from schemahub.rows import reads_facts
+
+    backend, now = shell.app.backend(), shell.app.clock.now()
+    markets = shell.app.stored_markets(options["markets"])
+    since, until = (options[name] and instant(options[name], now) for name in ("since", "until"))
+
+    def duck() -> Duck:
+        slices = certified(
+            backend, markets, (since, until), deep=not options["shallow"], workers=workers(shell)
+        )
+        named = reads_facts(sql)
+        facts = backend.fact_tables(named) if named else []
+        return Duck(slices, backend.market_rows(), facts=facts, objects=backend.objects)
+
+    write(duck, lambda duck: duck.sql(sql), form, options["rows"])
 
 
 def aside(shell: Shell, work: Callable[[], None]) -> None:

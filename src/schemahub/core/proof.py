@@ -213,3 +213,25 @@ def merged(holes: Iterable[Hole]) -> list[Hole]:
         for (status, reason), spans in by_kind.items()
         for span in Coverage.of(spans)
     ]
+
+
+def doubt(one: Certificate, window: Span | None = None) -> str | None:
+    """Why not every position of `window` is proven (None: of the certificate); None if all are.
+
+    What the source attests to lack is proven; what passes `verify` as unproven is not.
+    """
+    if one.span is None:
+        return "nothing is held"
+    if one.duplicates:
+        return f"{one.duplicates} ids stand twice"
+    for hole in one.holes:
+        if hole.status not in {"proven", "absent_at_source"} and _meets(hole.span, window):
+            return f"{one.line.between(hole.span)} is {hole.status}: {hole.reason}"
+    for damaged in one.damaged:
+        if _meets(damaged.span, window):
+            return f"{damaged.key} is damaged: {damaged.why}"
+    return None
+
+
+def _meets(span: Span, window: Span | None) -> bool:
+    return window is None or span.overlaps(window)
