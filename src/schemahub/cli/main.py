@@ -38,6 +38,7 @@ COMMANDS = {
     "cost": ("cost", "What it costs on AWS, line by line"),
     "doctor": ("doctor", "Check the machine, the lake and the exchange"),
     "exchange": ("exchange", "Which exchanges there are, and how to add one"),
+    "init": ("init", "Write schemahub.toml with every setting explained"),
     "config": ("config", "Show the settings and where each comes from"),
     "sandbox": ("sandbox", "Run the built-in exchange on loopback"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from schemahub.cli.shell import command as common
 from schemahub.cli.verify import explicit_exchange
 from schemahub.cli.words import span, table
 from schemahub.core.axis import AXES, DAY, SECOND
-from schemahub.core.errors import ObjectCorrupt, SchemaHubError
+from schemahub.core.errors import Interrupted, ObjectCorrupt, SchemaHubError
 from schemahub.core.layout import Market, market_lease
 from schemahub.core.lease import is_doubtful
 from schemahub.core.parts import Slice
@@ -20,6 +21,7 @@ from schemahub.core.span import Coverage
 from schemahub.pipelines.quality import last_report
 from schemahub.pipelines.runs import list_runs, read_run
 
+INTERRUPTED = 130  # by Ctrl-C, which is how one stops watching
 DAYS = 3  # more than so many are told in days
 
 
@@ -27,6 +29,9 @@ DAYS = 3  # more than so many are told in days
 @click.argument("markets", nargs=-1, metavar="[MARKET]...")
 @click.option("--exchange", metavar="E", help="Only this exchange.")
 @click.option("--json", "as_json", is_flag=True, help="The same as JSON on stdout.")
+@click.option("--watch", is_flag=True, help="Again and again, until Ctrl-C.")
+@click.option("--every", type=click.FloatRange(0.1, 86_400), default=5.0, show_default=True,
+              metavar="S", help="Seconds between, with --watch.")  # fmt: skip
 @common(reads=True)
 def command(shell: Shell, /, **options: Any) -> int:
     """How far each market is, by the names of the stored objects and its checkpoint.
@@ -36,8 +41,26 @@ def command(shell: Shell, /, **options: Any) -> int:
     \b
       schemahub status
       schemahub status BTC-USD --json
+      schemahub status --watch --every 10
     """
     shell.app.require_lake()
+    if not options["watch"]:
+        _show(shell, options)
+        return 0
+    try:
+        while True:
+            if sys.stdout.isatty():
+                click.clear()
+            _show(shell, options)
+            sys.stdout.flush()
+            shell.app.clock.sleep(options["every"])
+    except Interrupted as stopped:
+        if stopped.exit_code != INTERRUPTED:
+            raise
+    return 0
+
+
+def _show(shell: Shell, options: dict[str, Any]) -> None:
     markets = shell.app.stored_markets(options["markets"], explicit_exchange(shell))
     at_work = _at_work(shell)
     rows = [
@@ -47,7 +70,7 @@ def command(shell: Shell, /, **options: Any) -> int:
     last, checked = _last_run(shell), _last_report(shell)
     if options["as_json"]:
         shell.json({"markets": rows, "last_run": last, "quality": checked})
-        return 0
+        return
     head = ("market", "from", "watermark", "held", "missing", "absent", "in table")
     cells = [_cells(row) for row in rows]
     table(head, cells, right=(1, 2, 3, 4, 5, 6))
@@ -58,7 +81,6 @@ def command(shell: Shell, /, **options: Any) -> int:
         shell.say(f"last run: {last['run_id']} {last['command']}, exit {last['exit_code']}")
     if checked is not None:
         shell.say(f"quality: {checked['score']} of 100, {checked['status']}, at {checked['at']}")
-    return 0
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
