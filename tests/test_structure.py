@@ -139,7 +139,15 @@ def test_every_folder_of_code_is_a_package_and_holds_no_stray_file() -> None:
     files = [path for path in SRC.rglob("*") if path.is_file() and page not in path.parents]
     kinds = {path.suffix for path in files}
     # What Python and numba compiled lies beside its source.
-    assert kinds - {".pyc", ".nbi", ".nbc"} <= {".py", ".yaml", ".sql", ".toml", ".typed", ""}
+    assert kinds - {".pyc", ".nbi", ".nbc"} <= {
+        ".py",
+        ".yaml",
+        ".sql",
+        ".toml",
+        ".md",
+        ".typed",
+        "",
+    }
 
 
 def test_importing_the_command_line_loads_no_engine() -> None:

@@ -37,6 +37,7 @@ COMMANDS = {
     "update-seed": ("seed", "List the exchange's markets as those to ingest"),
     "cost": ("cost", "What it costs on AWS, line by line"),
     "doctor": ("doctor", "Check the machine, the lake and the exchange"),
+    "explain": ("explain", "What an error means, and what to do"),
     "exchange": ("exchange", "Which exchanges there are, and how to add one"),
     "init": ("init", "Write schemahub.toml with every setting explained"),
     "config": ("config", "Show the settings and where each comes from"),
