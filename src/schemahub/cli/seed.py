@@ -34,6 +34,7 @@ def command(shell: Shell, /, **options: Any) -> int:
     """
     app = shell.app
     exchange = app.settings.exchange
+    seeds.matcher(options["filter_regex"])  # before anybody is asked
     source = app.exchange(exchange)
     known = seeds.read_seed(app.store, exchange)
     listing = seeds.listed(source)

@@ -144,7 +144,7 @@ def update(
     A market that is no longer listed, or not online, stays as it is if it was there, marked.
     Raises UsageError if nothing matches, BadAnswer if the list shrank beyond belief.
     """
-    matches = _matcher(pattern)
+    matches = matcher(pattern)
     by_symbol = {seed.symbol: seed for seed in fresh}
     still = [seed for seed in known if seed.symbol in by_symbol]
     if known and len(still) < MIN_SHARE * len(known):
@@ -171,7 +171,8 @@ def update(
     )
 
 
-def _matcher(pattern: str | None) -> Callable[[str], object]:
+def matcher(pattern: str | None) -> Callable[[str], object]:
+    """Whether a symbol as a whole is of `pattern`. Raises UsageError if that is none."""
     try:
         found = re.compile(pattern or ".*")
     except re.error as error:
