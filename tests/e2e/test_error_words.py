@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 import tempfile
 from contextlib import chdir
 from pathlib import Path
@@ -64,4 +63,4 @@ def rewrite() -> None:
 
 if __name__ == "__main__":
     os.environ.pop("SCHEMAHUB_LAKE", None)
-    sys.exit(rewrite())
+    rewrite()
