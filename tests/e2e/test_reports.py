@@ -15,8 +15,8 @@ from tests.command_line import parse
 from tests.e2e.conftest import Make
 from tests.e2e.world import BTC, RECORDS, changed, ended, here, start
 
-# Groups, and one that is about no lake.
-GROUPS = {"config", "exchange", "explain", "locks", "quarantine"}
+# Groups, and those that are about no lake.
+GROUPS = {"completion", "config", "exchange", "explain", "locks", "quarantine"}
 BELOW = ["runs show", "config show", "locks list", "locks break"]
 BELOW += [f"exchange {name}" for name in ("list", "new", "check", "schema")]
 

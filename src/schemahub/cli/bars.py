@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from schemahub.cli.complete import stored
 from schemahub.cli.query import aside, write
 from schemahub.cli.render import FORMATS, TABLE_ROWS
 from schemahub.cli.shell import Shell
@@ -15,7 +16,7 @@ from schemahub.cli.verify import explicit_exchange
 
 
 @click.command()
-@click.argument("market")
+@click.argument("market", shell_complete=stored)
 @click.option("--every", metavar="D", help="Bars of so long: 1m, 5m, 1h, 1d, 1w. [default: 1m]")
 @click.option("--ticks", metavar="N", help="Bars of so many trades.")
 @click.option("--volume", metavar="X", help="Bars of so much quantity, in base units.")

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from schemahub.cli.complete import stored
 from schemahub.cli.ingest import recorded
 from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
@@ -24,7 +25,7 @@ from schemahub.pipelines.job import Job, told
 
 
 @click.command()
-@click.argument("markets", nargs=-1, metavar="[MARKET]...")
+@click.argument("markets", nargs=-1, metavar="[MARKET]...", shell_complete=stored)
 @click.option("--exchange", metavar="E", help="Exchange of markets named without one.")
 @click.option(
     "--grace", default="24h", show_default=True, metavar="D",

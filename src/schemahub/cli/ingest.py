@@ -12,6 +12,7 @@ import click
 
 from schemahub.app import prices
 from schemahub.cli import metrics
+from schemahub.cli.complete import stored
 from schemahub.cli.cost import dollars, in_words, limit_of
 from schemahub.cli.progress import Progress
 from schemahub.cli.shell import Shell
@@ -33,7 +34,7 @@ RAW_BYTES_PER_TRADE = 15
 
 
 @click.command()
-@click.argument("markets", nargs=-1, metavar="[MARKET]...")
+@click.argument("markets", nargs=-1, metavar="[MARKET]...", shell_complete=stored)
 @click.option("--exchange", metavar="E", help="Exchange of markets named without one.")
 @click.option("--since", metavar="T", help="From this time: 2024-01-31, an ISO time, 7d, 12h.")
 @click.option("--until", metavar="T", help="To this time, exclusive. [default: now]")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from schemahub.cli.words import tell, tell_trace
 from schemahub.core.errors import SchemaHubError, StoreError, UsageError
@@ -41,6 +42,7 @@ COMMANDS = {
     "exchange": ("exchange", "Which exchanges there are, and how to add one"),
     "init": ("init", "Write schemahub.toml with every setting explained"),
     "config": ("config", "Show the settings and where each comes from"),
+    "completion": ("completion", "Completion for bash, zsh and fish"),
     "sandbox": ("sandbox", "Run the built-in exchange on loopback"),
 }
 
@@ -70,6 +72,16 @@ class _Commands(click.Group):
         module = import_module(f"schemahub.cli.{COMMANDS[cmd_name][0]}")
         command: click.Command = module.command
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The names of commands, none of which is imported for that."""
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        return [
+            CompletionItem(name, help=text.partition(",")[0])  # fish cuts there
+            for name, (_, text) in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         del ctx
@@ -120,11 +132,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: list[str]) -> int:
     """Runs a command and returns its exit code."""
+    if "_SCHEMAHUB_COMPLETE" in os.environ:  # noqa: TID251  (how a shell asks what could follow)
+        from schemahub.cli.completion import prepare
+
+        prepare()
     try:
         return _run(arguments)
-    except (BrokenPipeError, SystemExit):
-        # click's way to say that whoever read our output went away, as `head` does.
-        return READER_GONE
+    except (BrokenPipeError, SystemExit) as ended:
+        # click's way to say that it answered a shell's Tab, or that whoever read our output
+        # went away, as `head` does.
+        return 0 if isinstance(ended, SystemExit) and not ended.code else READER_GONE
     except OSError as error:
         return _unwritten(error)
 

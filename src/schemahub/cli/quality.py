@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from schemahub.cli.complete import stored
 from schemahub.cli.query import aside
 from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
@@ -25,7 +26,7 @@ LEVELS = ("warn", "error", "never")
 
 
 @click.command()
-@click.argument("markets", nargs=-1, metavar="[MARKET]...")
+@click.argument("markets", nargs=-1, metavar="[MARKET]...", shell_complete=stored)
 @click.option("--exchange", metavar="E", help="Exchange of markets named without one.")
 @click.option("--check", "names", multiple=True, metavar="NAME", help="Only this check.")
 @click.option("--since", metavar="T", help="Look back to this time, not as each check does.")

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from schemahub.cli.complete import stored
 from schemahub.cli.ingest import recorded
 from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
@@ -32,7 +33,7 @@ def command() -> None:
 
 
 @command.command("list", short_help="How many were refused, by market and reason.")
-@click.argument("markets", nargs=-1, metavar="[MARKET]...")
+@click.argument("markets", nargs=-1, metavar="[MARKET]...", shell_complete=stored)
 @click.option("--exchange", metavar="E", help="Only this exchange.")
 @click.option("--json", "as_json", is_flag=True, help="The same as JSON on stdout.")
 @common(reads=True)
@@ -83,7 +84,7 @@ def _summary(shell: Shell, held: Held) -> dict[str, Any]:
 
 
 @command.command(short_help="The refused rows themselves, as they came.")
-@click.argument("markets", nargs=-1, metavar="[MARKET]...")
+@click.argument("markets", nargs=-1, metavar="[MARKET]...", shell_complete=stored)
 @click.option("--exchange", metavar="E", help="Only this exchange.")
 @click.option("--reason", metavar="R", help="Only rows whose reason holds these words.")
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True,
@@ -161,7 +162,7 @@ def _answer(market: Market, kept: Kept) -> dict[str, Any]:
 
 
 @command.command(short_help="Try them by today's spec; make the table anew if it gains.")
-@click.argument("markets", nargs=-1, metavar="[MARKET]...")
+@click.argument("markets", nargs=-1, metavar="[MARKET]...", shell_complete=stored)
 @click.option("--exchange", metavar="E", help="Only this exchange.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be gained; write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="The same as JSON on stdout.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from schemahub.cli.athena import ask
+from schemahub.cli.complete import stored
 from schemahub.cli.render import FORMATS, TABLE_ROWS, render
 from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
@@ -34,7 +35,7 @@ TRIES = 3
               help="How many rows a table shows.")  # fmt: skip
 @click.option("--require-proof", is_flag=True,
               help="Refuse (exit 4) unless every trade that is read is proven.")  # fmt: skip
-@click.option("--market", "markets", multiple=True, metavar="M",
+@click.option("--market", "markets", multiple=True, metavar="M", shell_complete=stored,
               help="With it: read only this market; repeat for more. [default: all]")  # fmt: skip
 @click.option("--since", metavar="T", help="With it: certify from this time on.")
 @click.option("--until", metavar="T", help="With it: certify up to this time.")

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from schemahub.cli.complete import stored
 from schemahub.cli.ingest import recorded
 from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
@@ -24,7 +25,7 @@ from schemahub.pipelines.repair import Damage
 
 
 @click.command()
-@click.argument("markets", nargs=-1, metavar="[MARKET]...")
+@click.argument("markets", nargs=-1, metavar="[MARKET]...", shell_complete=stored)
 @click.option("--exchange", metavar="E", help="Exchange of markets named without one.")
 @click.option("--audit", is_flag=True, help="Also ask again for ids attested absent.")
 @click.option("--dry-run", is_flag=True, help="Print what is damaged or missing; write nothing.")

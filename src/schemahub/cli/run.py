@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from schemahub.cli.complete import stored
 from schemahub.cli.ingest import choose, ingest, make_wish, planned, print_plans, recorded
 from schemahub.cli.publish import publish
 from schemahub.cli.quality import judge
@@ -20,7 +21,7 @@ from schemahub.pipelines.job import exit_code, told
 
 
 @click.command()
-@click.argument("markets", nargs=-1, metavar="[MARKET]...")
+@click.argument("markets", nargs=-1, metavar="[MARKET]...", shell_complete=stored)
 @click.option("--exchange", metavar="E", help="Exchange of markets named without one.")
 @click.option("--workers", type=int, metavar="N", help="Markets at once. [default: 3]")
 @click.option(

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from schemahub.cli.complete import stored
 from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
 from schemahub.cli.verify import explicit_exchange
@@ -26,7 +27,7 @@ DAYS = 3  # more than so many are told in days
 
 
 @click.command()
-@click.argument("markets", nargs=-1, metavar="[MARKET]...")
+@click.argument("markets", nargs=-1, metavar="[MARKET]...", shell_complete=stored)
 @click.option("--exchange", metavar="E", help="Only this exchange.")
 @click.option("--json", "as_json", is_flag=True, help="The same as JSON on stdout.")
 @click.option("--watch", is_flag=True, help="Again and again, until Ctrl-C.")

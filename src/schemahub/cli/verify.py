@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from schemahub.cli.complete import stored
 from schemahub.cli.shell import Shell
 from schemahub.cli.shell import command as common
 from schemahub.cli.words import count, show, table, tell
@@ -20,7 +21,7 @@ SHOWN_HOLES = 20
 
 
 @click.command()
-@click.argument("markets", nargs=-1, metavar="[MARKET]...")
+@click.argument("markets", nargs=-1, metavar="[MARKET]...", shell_complete=stored)
 @click.option("--exchange", metavar="E", help="Exchange of markets named without one.")
 @click.option("--shallow", is_flag=True, help="Go by the names of the objects; read none.")
 @click.option("--workers", "transform_workers", type=int, metavar="N",
