@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import pytest
 
@@ -31,7 +34,9 @@ for command in (
     ["run", *talk], ["query", "select count(*) from trades"], ["query", "from bars_1m"],
     ["query", "from 'http://127.0.0.1:9/x.parquet'"], ["query", "install httpfs"],
     ["verify"], ["repair", *talk], ["status"], ["runs"], ["runs", "show"], ["files"],
-    ["doctor", *talk], ["doctor", "--offline"], ["config", "show"],
+    ["doctor", *talk], ["doctor", "--offline"], ["config", "show"], ["quality"],
+    ["query", "from storage"], ["query", "--require-proof", "from trades"], ["bars", "BTC-USD"],
+    ["cost"], ["explain", "SH-STORE"], ["init", "--stdout"],
 ):
     print(command[0], run([*command, "--lake", lake]), file=sys.stderr)
 """
@@ -45,6 +50,10 @@ def traced(trace: Path, *arguments: str) -> tuple[list[tuple[str, str, str]], st
         capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    return addresses(trace), done.stderr
+
+
+def addresses(trace: Path) -> list[tuple[str, str, str]]:
     found = []
     for line in trace.read_text("utf-8", "replace").splitlines():
         call = re.match(r"\d+ +(?:<\.\.\. )?(\w+)", line)
@@ -53,7 +62,7 @@ def traced(trace: Path, *arguments: str) -> tuple[list[tuple[str, str, str]], st
             port = re.search(r"htons\((\d+)\)", rest)
             where = f"{address[1] if address else ''}:{port[1] if port else ''}"
             found.append((call[1] if call else "?", family, where))
-    return found, done.stderr
+    return found
 
 
 def called(found: Sequence[tuple[str, str, str]]) -> set[str]:
@@ -88,6 +97,32 @@ def test_importing_everything_calls_nobody_and_listens_to_nobody(tmp_path: Path)
 def test_importing_schemahub_opens_no_socket(tmp_path: Path) -> None:
     traced(tmp_path / "trace", "-c", "import schemahub, schemahub.api, schemahub.cli.main")
     assert (tmp_path / "trace").read_text() == ""
+
+
+def test_the_dashboard_listens_on_this_machine_alone_and_calls_nobody(
+    make: Make, tmp_path: Path
+) -> None:
+    w = make(30)
+    w.fetch()
+    trace = tmp_path / "trace"
+    words = ["-m", "schemahub.cli", "dashboard", "--port", "0", "--lake", str(w.lake)]
+    with subprocess.Popen(
+        ["strace", "-f", "-qq", "-s", "200", "-e", "trace=network", "-o", str(trace),
+         sys.executable, *words],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        for path in ("/", "/static/app.js", "/api", "/api/headline.json", "/api/storage.arrow"):
+            with urlopen(address + path) as answer:  # noqa: S310  (our own server)
+                assert answer.read()
+        # strace itself hears no signal while it writes to a file.
+        below = subprocess.check_output(["pgrep", "-P", str(process.pid)], text=True)
+        os.kill(int(below), signal.SIGTERM)
+    found = addresses(trace)
+    bound = {where for call, family, where in found if call == "bind" and family == "AF_INET"}
+    assert bound == {"127.0.0.1:0"}
+    assert called(found) == set()
 
 
 @pytest.mark.heavy
