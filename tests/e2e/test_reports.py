@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -29,6 +32,22 @@ def test_every_command_explains_itself(command: str) -> None:
     assert said.out.startswith(f"Usage: schemahub {command}")
     assert "--lake" in said.out or command in GROUPS
     assert said.err == ""
+    own = [one for one in examples(said.out) if one[0] == command.split(maxsplit=1)[0]]
+    assert own, "no example"
+    for words in own:
+        parse(words)
+
+
+def examples(told: str) -> list[list[str]]:
+    """The words after `schemahub` of each line of examples, without what a shell takes away."""
+    found = []
+    for line in re.findall(
+        r"^ {4,}.*?schemahub (.*)$", told.partition("Options:")[0], re.MULTILINE
+    ):
+        words = shlex.split(line.rstrip("\\"))
+        kept = itertools.takewhile(lambda word: word not in {">", "|", "in"}, words)
+        found.append([word.rstrip(")") for word in kept])
+    return found
 
 
 def test_a_line_that_was_only_read_leaves_the_help_as_it_is() -> None:

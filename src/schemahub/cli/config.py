@@ -16,7 +16,11 @@ from schemahub.core.settings import unknown_variables
 @click.group(invoke_without_command=True)
 @click.pass_context
 def command(context: click.Context) -> object:
-    """Show the settings and where each comes from."""
+    """Show the settings and where each comes from.
+
+    \b
+      schemahub config show --origin
+    """
     return context.invoke(show) if context.invoked_subcommand is None else None
 
 
@@ -25,7 +29,11 @@ def command(context: click.Context) -> object:
 @click.option("--json", "as_json", is_flag=True, help="The same as JSON on stdout.")
 @common(base_url=True, reads=True)
 def show(shell: Shell, /, **options: Any) -> int:
-    """The settings in force: flag, then environment, then schemahub.toml, then default."""
+    """The settings in force: flag, then environment, then schemahub.toml, then default.
+
+    \b
+      schemahub config show --origin
+    """
     configured = configure(shell.flags)
     exchanges = list(shell.app.specs.by_name)
     if options["as_json"]:

@@ -37,6 +37,10 @@ def command(shell: Shell, /, **options: Any) -> int:
     Ingests two markets over HTTP from loopback, makes the table, queries it, proves it.
     Without --lake and --s3-bucket the lake is a new temporary folder; in a bucket B it is
     s3://B/schemahub-demo/ and a name of its own.
+
+    \b
+      schemahub demo
+      schemahub demo --lake ./demo
     """
     del options
     box = Sandbox(

@@ -36,6 +36,10 @@ def command(shell: Shell, /, **options: Any) -> int:
 
     Writes a few small objects into an existing folder or bucket, to see that a name can be
     taken only once, and removes them.
+
+    \b
+      schemahub doctor
+      schemahub doctor --offline --json
     """
     found = list(_checks(shell, offline=options["offline"]))
     if options["as_json"]:

@@ -42,6 +42,9 @@ def list_(shell: Shell, /, **options: Any) -> int:
     Tells how its trades are numbered, whether that proves completeness, how far back it goes,
     and whose side its wire tells (the table always holds the taker's). Exit 6 if a spec is
     invalid; the others are listed all the same.
+
+    \b
+      schemahub exchange list
     """
     files, specs = shell.app.spec_files, shell.app.specs
     found: list[dict[str, Any]] = []

@@ -21,6 +21,9 @@ def command(context: click.Context) -> object:
     """Who works on what now: the leases by which runs keep out of each other's way.
 
     They save work. Without them, or with one broken by mistake, everything stays right.
+
+    \b
+      schemahub locks
     """
     return context.invoke(list_) if context.invoked_subcommand is None else None
 

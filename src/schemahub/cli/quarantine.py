@@ -29,6 +29,10 @@ def command() -> None:
     """What was refused, why, and what a better spec gains.
 
     Nothing in quarantine is lost: raw keeps it, and `replay` tries it again.
+
+    \b
+      schemahub quarantine list
+      schemahub quarantine replay --dry-run
     """
 
 

@@ -63,7 +63,11 @@ def _read(shell: Shell, run: RunName) -> dict[str, Any]:
 @click.option("--json", "as_json", is_flag=True, help="As it is anyway.")
 @common(reads=True)
 def show(shell: Shell, /, **options: Any) -> int:
-    """Everything that a run recorded: RUN is LAST, or how its id begins."""
+    """Everything that a run recorded: RUN is LAST, or how its id begins.
+
+    \b
+      schemahub runs show LAST
+    """
     if shell.flags["lake"] is None and shell.flags["s3_bucket"] is None:
         shell = click.get_current_context().obj  # `runs --lake DIR show` means that lake too
     shell.app.require_lake()
