@@ -71,7 +71,7 @@ ifndef uv
 	@echo "make lock needs uv, which is not on PATH: pip install uv" >&2; exit 1
 endif
 	@export UV_CUSTOM_COMPILE_COMMAND="make lock"; \
-	pin="$(uv) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links $(ARGS)"; \
+	pin="$(uv) pip compile --quiet --universal --generate-hashes --no-strip-extras --no-emit-index-url --no-emit-find-links $(ARGS)"; \
 	$$pin pyproject.toml --extra aws --extra dashboard --extra fast --extra iceberg --extra pandas --extra polars --group dev -o requirements/dev.txt && \
 	$$pin pyproject.toml --extra dashboard --extra fast -c requirements/dev.txt -o requirements/runtime.txt && \
 	$$pin --group build -c requirements/dev.txt -o requirements/build.txt && \

@@ -72,7 +72,7 @@ def _pin(path: Path, number: int, line: str) -> Pin:
         raise _wrong(path, number, line) from error
     (specifier,) = requirement.specifier or (None,)
     exact = specifier is not None and specifier.operator == "==" and "*" not in specifier.version
-    if not exact or requirement.url or requirement.extras or not digests or None in digests:
+    if not exact or requirement.url or not digests or None in digests:
         raise _wrong(path, number, line)
     return Pin(
         canonicalize_name(requirement.name),
